@@ -1,0 +1,1 @@
+//! Configuration: raw (serde) to model (validated); secrets by reference only.

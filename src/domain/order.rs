@@ -1,0 +1,475 @@
+//! An order's durable life: its shipments, their pages, and the one purchase that may be unresolved.
+//!
+//! Invariants: an [`Intent`] is on disk before its call leaves the host and stays until the outcome
+//! is known (contract 1, 2); a page is [`PageState::Sending`] on disk before its first byte
+//! (contract 9, 11). Formats: JSON, versioned by [`RECORD_VERSION`].
+
+use crate::domain::{
+    AccountName, ActId, Code, DocumentMeta, OrderId, PrinterName, ScanText, Source, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+/// Version of every record the ledger writes.
+pub const RECORD_VERSION: u8 = 1;
+
+/// How sure the station is that a page came out (design.md section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Proof {
+    /// No back channel.
+    Sent,
+    /// All bytes taken, printer reports ready.
+    Accepted,
+    /// The printer's own counter or status moved.
+    Confirmed,
+    /// A person looked and said so.
+    Person,
+}
+
+/// What a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageRole {
+    /// Goes on a parcel; counts for `printed`.
+    Label,
+    /// Invoice, packing slip and the like; tracked apart, never blocks.
+    Document,
+}
+
+/// Where a page is on its way to paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageState {
+    /// Not sent.
+    Todo,
+    /// Bytes may have left the host.
+    Sending,
+    /// Out.
+    Printed(Proof),
+    /// Only a person can tell.
+    InDoubt,
+}
+
+/// One page of a shipment's documents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Index into [`Shipment::documents`].
+    #[serde(rename = "d")]
+    pub document: u16,
+    /// Page within that document, from 0.
+    #[serde(rename = "i")]
+    pub index: u16,
+    /// Label or document.
+    #[serde(rename = "r")]
+    pub role: PageRole,
+    /// Which printer gets it.
+    #[serde(rename = "p")]
+    pub printer: PrinterName,
+    /// Where it is.
+    #[serde(rename = "s")]
+    pub state: PageState,
+    /// When that last changed.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+}
+
+/// How a shipment came to be known here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// Bought by this station.
+    Here,
+    /// Bought elsewhere, fetched with `reprint`.
+    Elsewhere,
+}
+
+/// What Starshipit's Print Label call made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipment {
+    /// Starshipit order that was printed.
+    pub order_id: i64,
+    /// Courier name.
+    pub carrier: String,
+    /// Tracking numbers known so far.
+    pub tracking: Vec<String>,
+    /// Label documents, in print order.
+    pub documents: Vec<DocumentMeta>,
+    /// The documents are in the spool, fsynced.
+    pub stored: bool,
+    /// Pages; empty until the documents have been read.
+    pub pages: Vec<Page>,
+    /// Replaced by REDO: never printed again, its number not written back.
+    pub superseded: bool,
+    /// Bought here or elsewhere.
+    pub origin: Origin,
+    /// When it reached this station.
+    pub at: Timestamp,
+}
+
+impl Shipment {
+    /// Every label page is out.
+    pub fn is_printed(&self) -> bool {
+        !self.pages.is_empty()
+            && self
+                .pages
+                .iter()
+                .filter(|p| p.role == PageRole::Label)
+                .all(|p| matches!(p.state, PageState::Printed(_)))
+    }
+
+    /// Weakest proof of its label pages, when all are out.
+    pub fn proof(&self) -> Option<Proof> {
+        if !self.is_printed() {
+            return None;
+        }
+        self.pages
+            .iter()
+            .filter_map(|p| match p.state {
+                PageState::Printed(proof) if p.role == PageRole::Label => Some(proof),
+                _ => None,
+            })
+            .min()
+    }
+}
+
+/// Which non-idempotent call is under way (contract 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntentKind {
+    /// Print Label.
+    Buy,
+    /// Replace: archives `order_id`, makes a live twin.
+    Replace,
+    /// Clone: one more order for one more parcel.
+    Clone,
+}
+
+/// A call whose outcome is not known yet. On disk before the call leaves the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Which call.
+    pub kind: IntentKind,
+    /// The Starshipit order it acts on.
+    pub order_id: i64,
+    /// Sends that may have reached the courier. At most two.
+    pub sends: u8,
+    /// When the last of them left; `None` when none is outstanding.
+    pub sent_at: Option<Timestamp>,
+    /// First of the looks since `sent_at` that said "not there".
+    pub looked_at: Option<Timestamp>,
+    /// For a clone or replacement: the new order, once known, which is bought next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Box<Intent>>,
+    /// Parcels, courier and service to send with Print Label, when a person gave them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Choices>,
+}
+
+/// What a person chose for a purchase.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Choices {
+    /// Parcels replacing the order's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parcels: Vec<crate::domain::Parcel>,
+    /// Courier code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// Service code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+}
+
+impl Choices {
+    /// Nothing was chosen.
+    pub fn is_empty(&self) -> bool {
+        self.parcels.is_empty() && self.carrier.is_none() && self.service.is_none()
+    }
+}
+
+/// What keeps an order that is not being worked on where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Nothing: known, held, or printed.
+    #[default]
+    Resting,
+    /// A person released it: its pages print as soon as they can.
+    Released,
+    /// Waits for the network.
+    Queued,
+    /// Waits for a printer; the code says what is wrong.
+    WaitingPrinter(Code),
+    /// Refused.
+    Refused(Code),
+    /// Waited too long.
+    Expired,
+    /// Dropped by a person, or cancelled at its source.
+    Cancelled,
+}
+
+/// State words of contract 9.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the words are contract 9's own")]
+pub enum State {
+    Known,
+    Queued,
+    Pushing,
+    Buying,
+    Held,
+    Replacing,
+    Cloning,
+    Printing,
+    WaitingPrinter,
+    InDoubt,
+    Printed,
+    Refused,
+    Expired,
+    Cancelled,
+}
+
+/// Something a person did to an order, and why. Kept for reports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// When.
+    pub at: Timestamp,
+    /// What: the act's or command's word.
+    pub what: String,
+    /// By whom and through what.
+    pub by: Source,
+    /// Why, when a reason was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Most deeds kept with an order; the oldest go first.
+pub const MAX_DEEDS: usize = 24;
+
+/// An order in the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// Identity; never the number.
+    pub id: OrderId,
+    /// Counts this order's records; recovery takes the highest (contract 10).
+    pub seq: u64,
+    /// Order number.
+    pub number: String,
+    /// Customer reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Starshipit account.
+    pub account: AccountName,
+    /// Starshipit's id of the order as first found.
+    pub order_id: i64,
+    /// Who gets it (personal data, forgotten after `ledger.keep`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// Printer of its labels.
+    pub printer: PrinterName,
+    /// What keeps it where it is.
+    pub standing: Standing,
+    /// Shipments, oldest first.
+    #[serde(default)]
+    pub shipments: Vec<Shipment>,
+    /// The one call whose outcome is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
+    /// [`crate::domain::RemoteOrder::fingerprint`] at purchase.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+    /// What people did to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deeds: Vec<Deed>,
+    /// First seen here.
+    pub created: Timestamp,
+    /// Last changed here.
+    pub updated: Timestamp,
+}
+
+impl Order {
+    /// Shipments that count: not replaced by REDO.
+    pub fn live(&self) -> impl Iterator<Item = &Shipment> {
+        self.shipments.iter().filter(|s| !s.superseded)
+    }
+
+    /// The state word, derived so that it cannot disagree with the facts.
+    pub fn state(&self) -> State {
+        if let Some(intent) = &self.intent {
+            return match intent.kind {
+                IntentKind::Buy => State::Buying,
+                IntentKind::Replace => State::Replacing,
+                IntentKind::Clone => State::Cloning,
+            };
+        }
+        let labels = || {
+            self.live()
+                .flat_map(|s| &s.pages)
+                .filter(|p| p.role == PageRole::Label)
+        };
+        if labels().any(|p| p.state == PageState::InDoubt) {
+            return State::InDoubt;
+        }
+        match self.standing {
+            Standing::Queued => return State::Queued,
+            Standing::WaitingPrinter(_) => return State::WaitingPrinter,
+            Standing::Expired => return State::Expired,
+            Standing::Cancelled => return State::Cancelled,
+            Standing::Refused(_) => return State::Refused,
+            Standing::Resting | Standing::Released => {}
+        }
+        if self.live().next().is_none() {
+            return State::Known;
+        }
+        if self.live().all(Shipment::is_printed) {
+            return State::Printed;
+        }
+        if self.standing == Standing::Released || labels().any(|p| p.state == PageState::Sending) {
+            return State::Printing;
+        }
+        State::Held
+    }
+
+    /// Something is still owed for this order: it stays in the journal (contract 10).
+    pub fn is_open(&self) -> bool {
+        match self.state() {
+            State::Printed => self.live().any(|s| {
+                s.tracking.is_empty()
+                    || s.pages
+                        .iter()
+                        .any(|p| matches!(p.state, PageState::Sending | PageState::InDoubt))
+            }),
+            State::Refused | State::Expired | State::Cancelled | State::Known => {
+                self.live().next().is_some()
+            }
+            _ => true,
+        }
+    }
+
+    /// Every live tracking number, in order, without repeats.
+    pub fn tracking(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for number in self.live().flat_map(|s| &s.tracking) {
+            if !all.contains(number) {
+                all.push(number.clone());
+            }
+        }
+        all
+    }
+
+    /// Notes what a person did, keeping the newest [`MAX_DEEDS`].
+    pub fn note(&mut self, deed: Deed) {
+        if self.deeds.len() >= MAX_DEEDS {
+            self.deeds.remove(0);
+        }
+        self.deeds.push(deed);
+    }
+
+    /// Texts by which a scan finds this order, in the case that comparisons use.
+    pub fn aliases(&self) -> Vec<String> {
+        let mut all = vec![self.number.to_ascii_lowercase()];
+        all.extend(self.reference.iter().map(|r| r.to_ascii_lowercase()));
+        all.extend(
+            self.shipments
+                .iter()
+                .flat_map(|s| &s.tracking)
+                .map(|t| t.to_ascii_lowercase()),
+        );
+        all.retain(|a| !a.is_empty());
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+/// What an accepted scan or command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ActKind {
+    /// Get this order's label out.
+    Ship,
+    /// Same label again.
+    Reprint,
+    /// Replace the shipment.
+    Redo,
+    /// One more parcel.
+    NextParcel,
+}
+
+/// An accepted scan whose end has not come. Durable before "accepted" is said (P3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// Identity.
+    pub id: ActId,
+    /// Counts this act's records.
+    pub seq: u64,
+    /// What is asked.
+    pub kind: ActKind,
+    /// What was scanned.
+    pub text: ScanText,
+    /// Who asked.
+    pub source: Source,
+    /// When.
+    pub at: Timestamp,
+    /// The order, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderId>,
+    /// Waits for the network.
+    #[serde(default)]
+    pub queued: bool,
+    /// What a person chose for the purchase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Choices>,
+}
+
+/// One line of the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body", rename_all = "kebab-case")]
+pub enum Record {
+    /// An order as it now is.
+    Order(Box<Order>),
+    /// An act that is under way.
+    Act(Act),
+    /// An act that has ended.
+    ActEnded {
+        /// Which.
+        id: ActId,
+        /// Higher than any record of that act.
+        seq: u64,
+    },
+    /// The bench takes work or not.
+    Bench {
+        /// Counts these records.
+        seq: u64,
+        /// PAUSE was given and RESUME not yet.
+        paused: bool,
+    },
+}
+
+impl Record {
+    /// What this record is about; a later record with the same key replaces it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Order(order) => format!("order/{}", order.id),
+            Self::Act(Act { id, .. }) | Self::ActEnded { id, .. } => format!("act/{id}"),
+            Self::Bench { .. } => "bench".to_owned(),
+        }
+    }
+
+    /// The record's sequence within its key.
+    pub fn seq(&self) -> u64 {
+        match self {
+            Self::Order(order) => order.seq,
+            Self::Act(act) => act.seq,
+            Self::ActEnded { seq, .. } | Self::Bench { seq, .. } => *seq,
+        }
+    }
+
+    /// It must stay in the journal: something is still owed.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Order(order) => order.is_open(),
+            Self::Act(_) | Self::Bench { .. } => true,
+            Self::ActEnded { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The station's durable record: journal (the acknowledgement), sled index, spool of documents.

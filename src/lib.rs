@@ -1,0 +1,17 @@
+//! printstation: scan an order, get its label, and its tracking number where it belongs.
+
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod label;
+pub mod ledger;
+pub mod outbox;
+pub mod printer;
+pub mod runtime;
+pub mod signal;
+pub mod sim;
+pub mod starshipit;
+pub mod station;
+pub mod system;
+pub mod trigger;
+pub mod web;

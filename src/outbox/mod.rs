@@ -1,0 +1,1 @@
+//! Writebacks: what is due, retry, give-up, conflicts; the contract that every sink fulfils.

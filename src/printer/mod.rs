@@ -1,0 +1,1 @@
+//! Printers: languages (what bytes), connections (how they travel), status (did it come out).

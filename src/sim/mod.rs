@@ -1,0 +1,1 @@
+//! Simulators: Starshipit and printers that parse what they get and can misbehave.

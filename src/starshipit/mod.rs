@@ -1,0 +1,1 @@
+//! Starshipit: typed client, tolerant wire types, limiter; its errors mapped to domain codes.

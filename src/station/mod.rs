@@ -1,0 +1,1 @@
+//! The sans-IO core: (state, input, now) to effects. The only place where an order changes state.

@@ -1,0 +1,1 @@
+//! What the machine gives: durable file replacement, process limits, service notification, clock trust.

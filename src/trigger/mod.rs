@@ -1,0 +1,1 @@
+//! What makes the station act: scanners on TCP and stdin; text cleaned of terminators, bounded.

@@ -1,0 +1,1 @@
+//! Bench page and API: reads snapshots, sends inputs.
