@@ -448,7 +448,7 @@ pub enum Record {
     /// An order as it now is.
     Order(Box<Order>),
     /// An act that is under way.
-    Act(Act),
+    Act(Box<Act>),
     /// An act that has ended.
     ActEnded {
         /// Which.
@@ -470,7 +470,8 @@ impl Record {
     pub fn key(&self) -> String {
         match self {
             Self::Order(order) => format!("order/{}", order.id),
-            Self::Act(Act { id, .. }) | Self::ActEnded { id, .. } => format!("act/{id}"),
+            Self::Act(act) => format!("act/{}", act.id),
+            Self::ActEnded { id, .. } => format!("act/{id}"),
             Self::Bench { .. } => "bench".to_owned(),
         }
     }

@@ -139,7 +139,7 @@ impl Station {
         running.act = act;
         let id = running.act.id;
         let order = running.order.clone();
-        let queued = running.act.queued;
+        let (queued, kind) = (running.act.queued, running.act.kind);
         self.running.insert(id, running);
         if let Some(order) = order.as_ref().filter(|o| self.jobs.contains_key(*o)) {
             self.work_on(id, &order.clone(), now);
@@ -159,7 +159,7 @@ impl Station {
                 self.end_act(id, Vec::new(), reply, out);
                 return;
             }
-            Some(State::Printed) => {
+            Some(State::Printed) if kind == ActKind::Ship => {
                 let reply = ScanReply::new(Outcome::Printed, "The label is printed.");
                 self.end_act(id, Vec::new(), reply, out);
                 return;
@@ -192,11 +192,14 @@ impl Station {
         self.check_printers(now, out);
         self.show_working(now, out);
         self.expire_queued(now, out);
-        if !self.online && !self.probing && now.mono >= self.probe_at && self.any_queued() {
-            if let Some(route) = self.settings.routes.first() {
-                self.probing = true;
-                out.push(Effect::Probe(route.account.clone()));
-            }
+        if !self.online
+            && !self.probing
+            && now.mono >= self.probe_at
+            && self.any_queued()
+            && let Some(route) = self.settings.routes.first()
+        {
+            self.probing = true;
+            out.push(Effect::Probe(route.account.clone()));
         }
         self.look_for_numbers(now, out);
         self.forget_closed(now);

@@ -462,7 +462,8 @@ impl Station {
         }
     }
 
-    pub(super) fn ask_before(
+    #[expect(clippy::too_many_arguments, reason = "one row of the decision table")]
+    fn ask_before(
         &mut self,
         act: ActId,
         id: &OrderId,

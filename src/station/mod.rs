@@ -181,6 +181,12 @@ pub enum Input {
         /// Starshipit answers.
         reachable: bool,
     },
+    /// The ledger refused a batch that opens new work (`queue-full`); nothing of the same list was
+    /// done. The acts it would have opened.
+    Full {
+        /// Which act.
+        act: ActId,
+    },
     /// Time has passed.
     Tick,
     /// Stop taking work; what runs comes to its end.
@@ -589,6 +595,7 @@ impl Station {
                 self.printer_seen(printer, trouble, now, &mut out);
             }
             Input::Probed { reachable } => self.probed(reachable, now, &mut out),
+            Input::Full { act } => self.full(act, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
         }
@@ -687,6 +694,25 @@ impl Station {
         });
     }
 
+    /// The ledger has no room for new work: the act was never accepted.
+    fn full(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
+        let Some(running) = self.running.get_mut(&act) else {
+            return;
+        };
+        running.durable = false;
+        let order = running.order.clone();
+        if let Some(id) = order.filter(|id| self.jobs.get(id).is_some_and(|j| j.act == Some(act))) {
+            self.jobs.remove(&id);
+            if let Some(order) = self.orders.get_mut(&id) {
+                order.intent = None;
+                order.standing = crate::domain::order::Standing::Resting;
+                order.updated = now.wall;
+            }
+        }
+        let reply = self.coded(Outcome::Refused, Code::QueueFull, None);
+        self.end_act(act, Vec::new(), reply, out);
+    }
+
     /// Ends an act with its last answer. Records given here become durable first, in one go with
     /// the act's own end.
     fn end_act(
@@ -738,7 +764,7 @@ impl Station {
         running.act.order.clone_from(&running.order);
         running.act.seq += 1;
         running.durable = true;
-        records.push(Record::Act(running.act.clone()));
+        records.push(Record::Act(Box::new(running.act.clone())));
         out.push(Effect::Remember(records));
         if !running.accepted {
             running.accepted = true;

@@ -777,7 +777,7 @@ impl Station {
         running.act.queued = true;
         running.act.seq += 1;
         running.durable = true;
-        let record = crate::domain::Record::Act(running.act.clone());
+        let record = crate::domain::Record::Act(Box::new(running.act.clone()));
         let token = running.token.take();
         let (source, scanned) = (running.act.source.clone(), running.act.text.to_string());
         let timings = running.timings;
