@@ -20,12 +20,14 @@ mod raw;
 mod read_back;
 mod render;
 mod settings;
+mod ticket;
 pub mod worker;
 
 pub use raw::Language;
 pub use read_back::{ReadBackResult, ReadCode};
 pub use render::{Job, render_file};
 pub use settings::{Crop, Limits, Media, PageSelect, Policy, ReadBack, Settings};
+pub use ticket::ticket;
 pub use worker::{Request, Worker};
 
 use crate::domain::{Bitmap, Code, PageRole};
