@@ -16,8 +16,10 @@ use image::imageops::FilterType;
 use image::{DynamicImage, GrayImage, ImageFormat, ImageReader, Limits, imageops};
 use std::io::Cursor;
 
-/// Resolutions that couriers draw for, most common first, then screens'.
-const USUAL_DPI: [f64; 7] = [203.0, 300.0, 600.0, 150.0, 100.0, 96.0, 72.0];
+/// Resolutions that couriers draw for, most common first.
+const USUAL_DPI: [f64; 3] = [203.0, 300.0, 600.0];
+/// Resolutions of screens and of programs that think of none; the one that fills most is meant.
+const COARSE_DPI: [f64; 4] = [150.0, 100.0, 96.0, 72.0];
 /// A label fills this much of its media at least, along one side.
 const FILLS: f64 = 0.6;
 /// At 600 dpi a label's long side has more dots than this; fewer mean a larger page.
@@ -217,11 +219,20 @@ fn choose_dpi(gray: &GrayImage, declared: Option<f64>, media: &Media) -> (f64, b
     {
         return (dpi, false);
     }
+    let filled = |dpi: f64| {
+        let (a, b) = covers(dpi);
+        a.max(b)
+    };
     let usual = USUAL_DPI.into_iter().find(|dpi| {
-        let (a, b) = covers(*dpi);
-        fits(*dpi) && a.max(b) >= FILLS && (*dpi < 600.0 || long > LONG_AT_600)
+        fits(*dpi) && filled(*dpi) >= FILLS && (*dpi < 600.0 || long > LONG_AT_600)
     });
-    (usual.unwrap_or(USUAL_DPI[0]), true)
+    let coarse = || {
+        COARSE_DPI
+            .into_iter()
+            .filter(|dpi| fits(*dpi) && filled(*dpi) >= FILLS)
+            .max_by(|a, b| filled(*a).total_cmp(&filled(*b)))
+    };
+    (usual.or_else(coarse).unwrap_or(USUAL_DPI[0]), true)
 }
 
 #[cfg(test)]
@@ -255,6 +266,7 @@ mod tests {
             ((1200, 1800), 300.0),
             ((2400, 3600), 600.0),
             ((288, 432), 72.0),
+            ((384, 576), 96.0),
         ] {
             let (dpi, guessed) = choose_dpi(&filled(width, height), None, &MEDIA);
             assert_eq!((dpi, guessed), (expected, true), "{width} x {height}");

@@ -107,8 +107,8 @@ pub(crate) fn place(
     } else {
         (Turn::Upright, upright)
     };
-    // NaN (a box of no size) is a misfit too.
-    if !(scale >= min_scale) {
+    // Written so that a box of no size or not a number is a misfit.
+    if !(w > 0.0 && h > 0.0 && scale >= min_scale) {
         return Err(Misfit { needs: scale });
     }
     // Distances from the drawn area to the page's edges, as they lie on the media.
