@@ -1,1 +1,10 @@
-//! Simulators: Starshipit and printers that parse what they get and can misbehave.
+//! Simulators: outside systems that behave as documented, keep books about money, and can
+//! misbehave on purpose.
+//!
+//! Invariant: independent of the clients. Nothing here shares wire types with `crate::starshipit`
+//! or encoders with `crate::printer`, so that a misreading of the documentation cannot cancel
+//! itself out. Only `domain` is used.
+
+pub mod composition;
+pub mod label_pdf;
+pub mod starshipit;

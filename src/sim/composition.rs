@@ -1,0 +1,1 @@
+//! All simulators together: what `printstation sim` and `demo` start.
