@@ -53,10 +53,6 @@ pub(crate) fn show_duration(span: Duration) -> String {
 }
 
 /// For `#[serde(serialize_with)]`.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
-)]
 pub(crate) fn duration<S: Serializer>(span: &Duration, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(&show_duration(*span))
 }
