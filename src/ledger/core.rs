@@ -404,7 +404,7 @@ impl State {
     }
 
     fn hear_of(&mut self, record: &Record) {
-        if let Record::Act(crate::domain::Act { id, .. }) | Record::ActEnded { id, .. } = record {
+        if let Some(id) = act_of(record) {
             self.highest_act = self.highest_act.max(id.0);
         }
     }
@@ -481,4 +481,13 @@ pub(crate) fn entry(record: Record) -> Result<(String, Entry), LedgerError> {
         return Err(unfit("it does not survive its JSON form"));
     }
     Ok((key, Entry::new(Arc::new(record), payload.into())))
+}
+
+/// The act a record is about.
+fn act_of(record: &Record) -> Option<crate::domain::ActId> {
+    match record {
+        Record::Act(act) => Some(act.id),
+        Record::ActEnded { id, .. } => Some(*id),
+        Record::Order(_) | Record::Bench { .. } => None,
+    }
 }

@@ -209,7 +209,7 @@ fn recovered(core: &Core, clean: bool) -> Recovered {
     for entry in state.live.values() {
         match &*entry.record {
             Record::Order(order) if entry.open => all.orders.push((**order).clone()),
-            Record::Act(act) => all.acts.push(act.clone()),
+            Record::Act(act) => all.acts.push((**act).clone()),
             Record::Bench { paused, seq } => {
                 all.paused = *paused;
                 all.bench_seq = *seq;

@@ -7,9 +7,7 @@
 
 pub mod composition;
 pub mod label_pdf;
+pub mod printer;
 pub mod starshipit;
 
 pub use composition::{Ready, SimOptions, Sims, run};
-//! Simulators: Starshipit and printers that parse what they get and can misbehave.
-
-pub mod printer;
