@@ -4,6 +4,7 @@
 //! Everything that two rooms of the house must agree on is defined here, so that neither needs
 //! the other.
 
+pub mod bitmap;
 pub mod code;
 pub mod command;
 pub mod ids;
@@ -14,6 +15,7 @@ pub mod scan;
 pub mod signal;
 pub mod time;
 
+pub use bitmap::Bitmap;
 pub use code::{Code, Explanation, Way};
 pub use command::Command;
 pub use ids::{AccountName, ActId, DocumentId, OrderId, PrinterName};

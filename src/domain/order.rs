@@ -100,6 +100,9 @@ pub struct Shipment {
     pub pages: Vec<Page>,
     /// Replaced by REDO: never printed again, its number not written back.
     pub superseded: bool,
+    /// Looked for a day and found no tracking number: this courier gives none.
+    #[serde(default)]
+    pub untracked: bool,
     /// Bought here or elsewhere.
     pub origin: Origin,
     /// When it reached this station.
@@ -153,16 +156,11 @@ pub struct Intent {
     pub order_id: i64,
     /// Sends that may have reached the courier. At most two.
     pub sends: u8,
-    /// When the last of them left; `None` when none is outstanding.
-    pub sent_at: Option<Timestamp>,
-    /// First of the looks since `sent_at` that said "not there".
-    pub looked_at: Option<Timestamp>,
-    /// For a clone or replacement: the new order, once known, which is bought next.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<Box<Intent>>,
+    /// When the last of them left. How long ago that is, is measured on the monotonic clock.
+    pub sent_at: Timestamp,
     /// Parcels, courier and service to send with Print Label, when a person gave them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub with: Option<Choices>,
+    #[serde(default, skip_serializing_if = "Choices::is_empty")]
+    pub with: Choices,
 }
 
 /// What a person chose for a purchase.
@@ -333,7 +331,7 @@ impl Order {
     pub fn is_open(&self) -> bool {
         match self.state() {
             State::Printed => self.live().any(|s| {
-                s.tracking.is_empty()
+                (s.tracking.is_empty() && !s.untracked)
                     || s.pages
                         .iter()
                         .any(|p| matches!(p.state, PageState::Sending | PageState::InDoubt))
@@ -343,6 +341,11 @@ impl Order {
             }
             _ => true,
         }
+    }
+
+    /// The label is on its way to paper as far as this order can tell: nothing left to fetch or send.
+    pub fn needs_label(&self) -> bool {
+        self.live().any(|s| !s.is_printed())
     }
 
     /// Every live tracking number, in order, without repeats.
@@ -374,6 +377,17 @@ impl Order {
                 .flat_map(|s| &s.tracking)
                 .map(|t| t.to_ascii_lowercase()),
         );
+        // Replacements and clones are found again by the id Starshipit gave them.
+        all.extend(
+            std::iter::once(self.order_id)
+                .chain(self.shipments.iter().map(|s| s.order_id))
+                .map(|id| {
+                    OrderId::starshipit(&self.account, id)
+                        .0
+                        .to_ascii_lowercase()
+                }),
+        );
+        all.push(self.id.0.to_ascii_lowercase());
         all.retain(|a| !a.is_empty());
         all.sort();
         all.dedup();
@@ -417,8 +431,14 @@ pub struct Act {
     #[serde(default)]
     pub queued: bool,
     /// What a person chose for the purchase.
+    #[serde(default, skip_serializing_if = "Choices::is_empty")]
+    pub with: Choices,
+    /// A person said YES: print what was labelled elsewhere, buy what is asked about.
+    #[serde(default)]
+    pub confirmed: bool,
+    /// Why it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub with: Option<Choices>,
+    pub reason: Option<String>,
 }
 
 /// One line of the ledger.
@@ -428,7 +448,7 @@ pub enum Record {
     /// An order as it now is.
     Order(Box<Order>),
     /// An act that is under way.
-    Act(Act),
+    Act(Box<Act>),
     /// An act that has ended.
     ActEnded {
         /// Which.
@@ -450,7 +470,8 @@ impl Record {
     pub fn key(&self) -> String {
         match self {
             Self::Order(order) => format!("order/{}", order.id),
-            Self::Act(Act { id, .. }) | Self::ActEnded { id, .. } => format!("act/{id}"),
+            Self::Act(act) => format!("act/{}", act.id),
+            Self::ActEnded { id, .. } => format!("act/{id}"),
             Self::Bench { .. } => "bench".to_owned(),
         }
     }

@@ -53,6 +53,18 @@ pub struct Moment {
     pub mono: Mono,
 }
 
+/// How long ago, for people: `just now`, `4 min ago`, `3 h ago`, `2 days ago`.
+pub fn ago(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.since(then).as_secs();
+    match seconds {
+        0..=9 => "just now".to_owned(),
+        10..=59 => format!("{seconds} s ago"),
+        60..=3599 => format!("{} min ago", seconds / 60),
+        3600..=172_799 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} days ago", seconds / 86_400),
+    }
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

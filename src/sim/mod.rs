@@ -10,3 +10,6 @@ pub mod label_pdf;
 pub mod starshipit;
 
 pub use composition::{Ready, SimOptions, Sims, run};
+//! Simulators: Starshipit and printers that parse what they get and can misbehave.
+
+pub mod printer;

@@ -1,0 +1,531 @@
+//! From a shipment to paper: documents, pages, printers, and honest doubt (contract 9, 11).
+//!
+//! Invariant: a page is `Sending` on disk before its first byte can leave, and leaves that state
+//! only by what the printer's side reports. Pages of one order go out together; orders of one
+//! printer wait in line.
+
+use super::{Effect, PageJob, PreparedPage, QuestionKind, Station, Waiting};
+use crate::domain::order::Standing;
+use crate::domain::{
+    Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
+    Record, ScanReply, Signal,
+};
+use std::time::Duration;
+
+/// How often a printer in trouble is asked how it is.
+const CHECK_PRINTER: Duration = Duration::from_secs(2);
+
+impl Station {
+    /// Takes the next step towards paper for the first shipment that is not out.
+    pub(super) fn go_on(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        self.go_on_with(id, Vec::new(), now, out);
+    }
+
+    /// As `go_on`, with records that become durable together with whatever this step remembers.
+    pub(super) fn go_on_with(
+        &mut self,
+        id: &OrderId,
+        records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(order) = self.orders.get(id) else {
+            return;
+        };
+        let Some(shipment) = order.live().find(|s| !s.is_printed()) else {
+            self.all_printed(id, records, now, out);
+            return;
+        };
+        let order_id = shipment.order_id;
+        if shipment.documents.is_empty() {
+            remember(records, out);
+            self.fetch_label(id, now, out);
+        } else if !shipment.stored {
+            let documents = shipment.documents.iter().map(|d| d.id.clone()).collect();
+            remember(records, out);
+            self.job(id, now).waiting = Waiting::Reply;
+            out.push(Effect::Store {
+                order: id.clone(),
+                order_id,
+                documents,
+            });
+        } else if shipment.pages.is_empty() {
+            let effect = Effect::Prepare {
+                order: id.clone(),
+                order_id,
+                documents: shipment.documents.clone(),
+                courier: shipment.carrier.clone(),
+                tracking: shipment.tracking.clone(),
+                printer: order.printer.clone(),
+            };
+            remember(records, out);
+            self.job(id, now).waiting = Waiting::Reply;
+            out.push(effect);
+        } else {
+            self.line_up(id, records, now, out);
+        }
+    }
+
+    /// The documents are in the spool, or they are not at hand.
+    pub(super) fn stored(
+        &mut self,
+        id: OrderId,
+        order_id: i64,
+        stored: bool,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if !stored {
+            if self.job(&id, now).fetches >= 2 {
+                self.label_refused(&id, Code::LabelMissing, "", now, out);
+            } else {
+                self.fetch_label(&id, now, out);
+            }
+            return;
+        }
+        // Not a record of its own: it becomes durable with the page that is sent next, or is
+        // found again by reading the spool.
+        if let Some(order) = self.orders.get_mut(&id)
+            && let Some(shipment) = order.shipments.iter_mut().find(|s| s.order_id == order_id)
+        {
+            shipment.stored = true;
+        }
+        self.go_on(&id, now, out);
+    }
+
+    /// The label room has read and rendered the documents, or refused them.
+    pub(super) fn prepared(
+        &mut self,
+        id: OrderId,
+        order_id: i64,
+        result: Result<Vec<PreparedPage>, (Code, String)>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        self.stage_done(self.waiting_act(&id), now, |t, ms| t.render = Some(ms));
+        let pages = match result {
+            Ok(pages) if pages.iter().any(|p| p.role == PageRole::Label) => pages,
+            Ok(_) => {
+                self.label_refused(&id, Code::LabelMissing, "no page is a label", now, out);
+                return;
+            }
+            Err((Code::LabelMissing, detail)) => {
+                if self.job(&id, now).fetches >= 2 {
+                    self.label_refused(&id, Code::LabelMissing, &detail, now, out);
+                } else {
+                    self.fetch_label(&id, now, out);
+                }
+                return;
+            }
+            Err((code, detail)) => {
+                self.label_refused(&id, code, &detail, now, out);
+                return;
+            }
+        };
+        let Some(order) = self.orders.get(&id) else {
+            return;
+        };
+        let label_printer = order.printer.clone();
+        let pages: Vec<Page> = pages
+            .iter()
+            .map(|page| Page {
+                document: page.document,
+                index: page.index,
+                role: page.role,
+                printer: self.printer_of(page, &label_printer),
+                state: PageState::Todo,
+                at: now.wall,
+            })
+            .collect();
+        let record = self.change(&id, now, |order| {
+            if let Some(shipment) = order.shipments.iter_mut().find(|s| s.order_id == order_id) {
+                shipment.pages = pages;
+            }
+        });
+        self.line_up(&id, record.into_iter().collect(), now, out);
+    }
+
+    /// Which printer a page goes to. A document without a printer of its own has none: it is
+    /// kept and told, and never printed on label stock.
+    fn printer_of(&self, page: &PreparedPage, label_printer: &PrinterName) -> PrinterName {
+        let rule = self.settings.printer_rules.iter().find(|rule| {
+            rule.of == *label_printer && rule.label_type.eq_ignore_ascii_case(&page.label_type)
+        });
+        match (rule, page.role) {
+            (Some(rule), _) => rule.printer.clone(),
+            (None, PageRole::Label) => label_printer.clone(),
+            (None, PageRole::Document) => self
+                .settings
+                .printer_rules
+                .iter()
+                .find(|rule| rule.of == *label_printer && rule.label_type == "document")
+                .map(|rule| rule.printer.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Puts the order into the line of every printer that has a page of it to print.
+    fn line_up(
+        &mut self,
+        id: &OrderId,
+        mut records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(order) = self.orders.get(id) else {
+            return;
+        };
+        // Nobody asked for paper, or the asker was told "queued" and has gone: the label is held.
+        let released = self
+            .waiting_act(id)
+            .and_then(|act| self.running.get(&act))
+            .is_some_and(|running| !running.act.queued);
+        if !released {
+            self.jobs.remove(id);
+            records.extend(self.change(id, now, |order| order.standing = Standing::Resting));
+            remember(records, out);
+            return;
+        }
+        let printers = open_printers(order);
+        self.job(id, now).waiting = Waiting::Printer;
+        for printer in &printers {
+            let line = self.line(printer);
+            if !line.waiting.contains(id) && line.busy.as_ref() != Some(id) {
+                line.waiting.push_back(id.clone());
+            }
+        }
+        for printer in &printers {
+            records = self.start_page(printer, records, now, out);
+        }
+        remember(records, out);
+        if self.lines.iter().any(|(printer, line)| {
+            printers.contains(printer) && line.trouble.is_some() && line.waiting.contains(id)
+        }) {
+            self.wait_for_printer(id, now, out);
+        }
+    }
+
+    /// Starts the next page of a printer's line, if it is free. Returns the records that were not
+    /// made durable here.
+    fn start_page(
+        &mut self,
+        printer: &PrinterName,
+        mut records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) -> Vec<Record> {
+        if self.draining {
+            return records;
+        }
+        loop {
+            let line = self.line(printer);
+            if line.busy.is_some() || line.trouble.is_some() {
+                return records;
+            }
+            let Some(id) = line.waiting.pop_front() else {
+                return records;
+            };
+            let Some((order_id, page)) = self
+                .orders
+                .get(&id)
+                .and_then(|order| next_page(order, printer))
+            else {
+                continue;
+            };
+            self.line(printer).busy = Some(id.clone());
+            let record = self.change(&id, now, |order| {
+                order.standing = Standing::Released;
+                if let Some(page) = page_mut(order, order_id, page) {
+                    page.state = PageState::Sending;
+                    page.at = now.wall;
+                }
+            });
+            records.extend(record);
+            remember(std::mem::take(&mut records), out);
+            if let Some(job) = self.orders.get(&id).and_then(|o| job_of(o, order_id, page)) {
+                out.push(Effect::Send {
+                    order: id,
+                    order_id,
+                    page,
+                    job: Box::new(job),
+                });
+            }
+            return records;
+        }
+    }
+
+    /// A page's journey has ended, one way or another.
+    pub(super) fn page_ended(
+        &mut self,
+        id: OrderId,
+        order_id: i64,
+        page: usize,
+        outcome: PrintOutcome,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(sent) = self
+            .orders
+            .get_mut(&id)
+            .and_then(|order| page_mut(order, order_id, page))
+            .map(|page| (page.printer.clone(), page.role))
+        else {
+            return;
+        };
+        let (printer, role) = sent;
+        self.line(&printer).busy = None;
+        let state = match &outcome {
+            PrintOutcome::Printed { proof } => PageState::Printed(*proof),
+            PrintOutcome::NotStarted { .. } => PageState::Todo,
+            PrintOutcome::InDoubt { .. } => PageState::InDoubt,
+        };
+        let record = self.change(&id, now, |order| {
+            if let Some(page) = page_mut(order, order_id, page) {
+                page.state = state;
+                page.at = now.wall;
+            }
+        });
+        let records: Vec<Record> = record.into_iter().collect();
+        match outcome {
+            PrintOutcome::Printed { .. } => {
+                // The rest of this order comes before other orders of the same printer.
+                if self
+                    .orders
+                    .get(&id)
+                    .is_some_and(|order| next_page(order, &printer).is_some())
+                {
+                    self.line(&printer).waiting.push_front(id.clone());
+                    let left = self.start_page(&printer, records, now, out);
+                    remember(left, out);
+                } else if role == PageRole::Label && self.jobs.contains_key(&id) {
+                    self.go_on_with(&id, records, now, out);
+                } else {
+                    remember(records, out);
+                }
+            }
+            PrintOutcome::NotStarted { code, detail } if is_about_the_label(code) => {
+                remember(records, out);
+                if role == PageRole::Label {
+                    self.label_refused(&id, code, &detail, now, out);
+                }
+            }
+            PrintOutcome::NotStarted { code, .. } => {
+                remember(records, out);
+                let line = self.line(&printer);
+                line.trouble = Some(code);
+                line.check_at = now.mono.plus(CHECK_PRINTER);
+                line.waiting.push_front(id.clone());
+                self.wait_for_printer(&id, now, out);
+            }
+            PrintOutcome::InDoubt { detail, .. } => {
+                let act = self.jobs.remove(&id).and_then(|job| job.act);
+                match act.filter(|_| role == PageRole::Label) {
+                    Some(act) => {
+                        let code = Code::PrinterInDoubt;
+                        self.open_question(act, &id, Some(code), QuestionKind::InDoubt, now);
+                        let reply = self.coded(Outcome::Question, code, Some(&detail));
+                        self.end_act(act, records, reply, out);
+                    }
+                    None => remember(records, out),
+                }
+            }
+        }
+        let left = self.start_page(&printer, Vec::new(), now, out);
+        remember(left, out);
+    }
+
+    fn wait_for_printer(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        let Some(code) = self
+            .orders
+            .get(id)
+            .map(open_printers)
+            .into_iter()
+            .flatten()
+            .find_map(|printer| self.lines.get(&printer).and_then(|line| line.trouble))
+        else {
+            return;
+        };
+        let already = self
+            .orders
+            .get(id)
+            .is_some_and(|o| o.standing == Standing::WaitingPrinter(code));
+        if !already {
+            let record = self.change(id, now, |order| {
+                order.standing = Standing::WaitingPrinter(code);
+            });
+            remember(record.into_iter().collect(), out);
+        }
+        out.push(Effect::Signal(Signal::PrinterNeedsHand));
+    }
+
+    /// A printer in trouble was asked how it is.
+    pub(super) fn printer_seen(
+        &mut self,
+        printer: PrinterName,
+        trouble: Option<Code>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let line = self.line(&printer);
+        line.checking = false;
+        line.trouble = trouble;
+        line.check_at = now.mono.plus(CHECK_PRINTER);
+        if trouble.is_none() {
+            out.push(Effect::Signal(Signal::Working));
+            let left = self.start_page(&printer, Vec::new(), now, out);
+            remember(left, out);
+        }
+    }
+
+    /// Asks printers in trouble that have something to print how they are.
+    pub(super) fn check_printers(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        for (name, line) in &mut self.lines {
+            if line.trouble.is_some()
+                && !line.checking
+                && !line.waiting.is_empty()
+                && now.mono >= line.check_at
+            {
+                line.checking = true;
+                out.push(Effect::CheckPrinter(name.clone()));
+            }
+        }
+    }
+
+    /// Every label page of every live shipment is out: the act has ended.
+    fn all_printed(
+        &mut self,
+        id: &OrderId,
+        mut records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let act = self.jobs.remove(id).and_then(|job| job.act);
+        self.stage_done(act, now, |t, ms| t.print = Some(ms));
+        records.extend(self.change(id, now, |order| order.standing = Standing::Resting));
+        self.watch_for_number(id, now);
+        let Some(act) = act else {
+            remember(records, out);
+            return;
+        };
+        self.remember_last(act, id, now);
+        let Some(order) = self.orders.get(id) else {
+            return;
+        };
+        let labels: usize = order.live().map(label_count).sum();
+        let unprinted = order
+            .live()
+            .flat_map(|s| &s.pages)
+            .filter(|p| p.role == PageRole::Document && p.printer.as_str().is_empty())
+            .count();
+        let mut message = match labels {
+            1 => "The label is printed.".to_owned(),
+            n => format!("{n} labels are printed."),
+        };
+        if order.tracking().is_empty() {
+            message.push_str(" The courier has given no tracking number yet.");
+        }
+        if unprinted > 0 {
+            message.push_str(&format!(
+                " {unprinted} document page(s) came with it that no printer is set up for."
+            ));
+        }
+        let mut reply = ScanReply::new(Outcome::Printed, message);
+        reply.proof = order.live().filter_map(|s| s.proof()).min();
+        self.end_act(act, dedup(records), reply, out);
+    }
+}
+
+/// Emits records as one, the newest of each key only.
+pub(super) fn remember(records: Vec<Record>, out: &mut Vec<Effect>) {
+    let records = dedup(records);
+    if !records.is_empty() {
+        out.push(Effect::Remember(records));
+    }
+}
+
+fn dedup(records: Vec<Record>) -> Vec<Record> {
+    let mut kept: Vec<Record> = Vec::with_capacity(records.len());
+    for record in records {
+        kept.retain(|earlier| earlier.key() != record.key());
+        kept.push(record);
+    }
+    kept
+}
+
+fn label_count(shipment: &crate::domain::Shipment) -> usize {
+    shipment
+        .pages
+        .iter()
+        .filter(|p| p.role == PageRole::Label)
+        .count()
+}
+
+/// Printers that still have a page of this order to print, in page order.
+fn open_printers(order: &Order) -> Vec<PrinterName> {
+    let mut printers: Vec<PrinterName> = Vec::new();
+    for page in order.live().flat_map(|s| &s.pages) {
+        if page.state == PageState::Todo
+            && !page.printer.as_str().is_empty()
+            && !printers.contains(&page.printer)
+        {
+            printers.push(page.printer.clone());
+        }
+    }
+    printers
+}
+
+/// The next page of this order for this printer: Starshipit id of its shipment, index in it. None
+/// while a page of the same shipment and printer is in doubt: a person is asked first.
+fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
+    order.live().find_map(|shipment| {
+        let mut pages = shipment
+            .pages
+            .iter()
+            .enumerate()
+            .filter(|(_, page)| page.printer == *printer);
+        if pages
+            .clone()
+            .any(|(_, page)| page.state == PageState::InDoubt)
+        {
+            return None;
+        }
+        pages
+            .find(|(_, page)| page.state == PageState::Todo)
+            .map(|(index, _)| (shipment.order_id, index))
+    })
+}
+
+fn page_mut(order: &mut Order, order_id: i64, page: usize) -> Option<&mut Page> {
+    order
+        .shipments
+        .iter_mut()
+        .find(|s| s.order_id == order_id)
+        .and_then(|s| s.pages.get_mut(page))
+}
+
+fn job_of(order: &Order, order_id: i64, page: usize) -> Option<PageJob> {
+    let shipment = order.shipments.iter().find(|s| s.order_id == order_id)?;
+    let at = shipment.pages.get(page)?;
+    Some(PageJob {
+        printer: at.printer.clone(),
+        number: order.number.clone(),
+        document: shipment.documents.get(usize::from(at.document))?.clone(),
+        index: at.index,
+        n: u16::try_from(page + 1).unwrap_or(u16::MAX),
+        of: u16::try_from(shipment.pages.len()).unwrap_or(u16::MAX),
+        courier: shipment.carrier.clone(),
+        tracking: shipment.tracking.clone(),
+    })
+}
+
+/// Trouble that no printer can cure.
+fn is_about_the_label(code: Code) -> bool {
+    matches!(
+        code,
+        Code::LabelUnreadable
+            | Code::LabelMissing
+            | Code::LabelDoesNotFit
+            | Code::LabelMismatch
+            | Code::Internal
+    )
+}

@@ -1,0 +1,833 @@
+//! The one unresolved call per order (contract 1 and 2).
+//!
+//! A call that is not idempotent (Print Label, replace, clone) is on disk as an intent before it
+//! leaves, and stays until its outcome is known. It is sent again only when it provably did
+//! nothing, or when two looks at least [`LOOKS_APART`] apart, the last at least `starshipit.settle`
+//! after the send, say that nothing happened; at most [`MAX_SENDS`] times. Ages are measured on
+//! the monotonic clock, and after a restart from the restart: a clock that jumps can only make the
+//! station wait longer.
+
+use super::{Effect, LookFor, Lookup, QuestionKind, Remade, Station, Waiting};
+use crate::domain::order::{Choices, Intent, IntentKind, Origin, Standing};
+use crate::domain::{
+    ActId, ActKind, Bought, CallFailure, Code, Moment, OrderId, Outcome, RemoteOrder, ScanReply,
+    Shipment, Signal,
+};
+use std::time::Duration;
+
+/// Sends of one intent that may have reached the courier.
+const MAX_SENDS: u8 = 2;
+/// Two looks that together mean "it did not happen" are at least so far apart.
+pub(super) const LOOKS_APART: Duration = Duration::from_secs(5);
+/// Times the service may ask to wait before the person is told.
+const MAX_THROTTLED: u32 = 6;
+/// Fetches of an existing label that may fail before the person is told.
+const MAX_FETCHES: u32 = 4;
+
+impl Station {
+    /// Buys: intent first, then exactly one request.
+    pub(super) fn buy(
+        &mut self,
+        act: ActId,
+        id: &OrderId,
+        remote: &RemoteOrder,
+        with: Choices,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        self.stage_done(Some(act), now, |t, ms| {
+            t.resolve.get_or_insert(ms);
+        });
+        self.work_on(act, id, now);
+        let record = self.change(id, now, |order| {
+            order.standing = Standing::Released;
+            order.fingerprint.clone_from(&remote.fingerprint);
+            order.intent = Some(Intent {
+                kind: IntentKind::Buy,
+                order_id: remote.order_id,
+                sends: 1,
+                sent_at: now.wall,
+                with,
+            });
+        });
+        // From here on the intent tells what is to be done; after a crash nothing starts over.
+        if let Some(running) = self.running.get_mut(&act) {
+            running.act.kind = ActKind::Ship;
+        }
+        self.accept(act, record.into_iter().collect(), out);
+        self.send_intent(id, now, out);
+    }
+
+    /// REDO (`replace`) or NEXT-PARCEL: a new Starshipit order is made, then bought.
+    pub(super) fn remake(
+        &mut self,
+        act: ActId,
+        id: &OrderId,
+        replace: bool,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let confirmed = self.running.get(&act).is_some_and(|r| r.act.confirmed);
+        if replace && !confirmed {
+            // Only an order scan after REDO, or a request that says so, gets here confirmed.
+            let reply = self.coded(Outcome::Refused, Code::NoQuestion, None);
+            self.end_act(act, Vec::new(), reply, out);
+            return;
+        }
+        let Some(order_id) = self
+            .orders
+            .get(id)
+            .and_then(|o| o.live().last().map(|s| s.order_id))
+        else {
+            return;
+        };
+        let with = self
+            .running
+            .get(&act)
+            .map(|r| r.act.with.clone())
+            .unwrap_or_default();
+        self.note(id, now, if replace { "redo" } else { "next-parcel" }, act);
+        self.remember_last(act, id, now);
+        self.work_on(act, id, now);
+        let record = self.change(id, now, |order| {
+            order.standing = Standing::Released;
+            order.intent = Some(Intent {
+                kind: if replace {
+                    IntentKind::Replace
+                } else {
+                    IntentKind::Clone
+                },
+                order_id,
+                sends: 1,
+                sent_at: now.wall,
+                with,
+            });
+        });
+        if let Some(running) = self.running.get_mut(&act) {
+            running.act.kind = ActKind::Ship;
+        }
+        self.accept(act, record.into_iter().collect(), out);
+        self.send_intent(id, now, out);
+    }
+
+    /// The request of an intent whose send is already on disk.
+    pub(super) fn send_intent(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        let Some((order, intent)) = self
+            .orders
+            .get(id)
+            .and_then(|order| Some((order, order.intent.as_ref()?)))
+        else {
+            return;
+        };
+        let account = order.account.clone();
+        out.push(match intent.kind {
+            IntentKind::Buy => Effect::Buy {
+                order: id.clone(),
+                account,
+                order_id: intent.order_id,
+                reprint: false,
+                with: intent.with.clone(),
+            },
+            IntentKind::Replace => Effect::Replace {
+                order: id.clone(),
+                account,
+                order_id: intent.order_id,
+            },
+            IntentKind::Clone => Effect::Clone {
+                order: id.clone(),
+                account,
+                order_id: intent.order_id,
+            },
+        });
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.waiting = Waiting::Reply;
+            job.sent = now.mono;
+            job.clear_since = None;
+            job.looks = 0;
+        }
+    }
+
+    /// Sends the intent once more, if it may.
+    pub(super) fn send_again(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        let sends = self
+            .orders
+            .get(id)
+            .and_then(|o| o.intent.as_ref())
+            .map_or(0, |i| i.sends);
+        if sends >= MAX_SENDS {
+            // Settled: it did not happen. A person decides whether to try once more.
+            self.purchase_refused(
+                id,
+                Code::CourierRefused,
+                "no answer twice, and no label was made",
+                now,
+                out,
+            );
+            return;
+        }
+        let record = self.change(id, now, |order| {
+            if let Some(intent) = &mut order.intent {
+                intent.sends += 1;
+                intent.sent_at = now.wall;
+            }
+        });
+        out.push(Effect::Remember(record.into_iter().collect()));
+        self.send_intent(id, now, out);
+    }
+
+    /// Print Label has answered, or not.
+    pub(super) fn bought(
+        &mut self,
+        id: OrderId,
+        reprint: bool,
+        result: Result<Bought, CallFailure>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if reprint {
+            self.fetched(&id, result, now, out);
+            return;
+        }
+        match result {
+            Ok(bought) => {
+                self.came_online(out);
+                self.stage_done(self.waiting_act(&id), now, |t, ms| t.buy = Some(ms));
+                self.shipped(&id, bought, now, out);
+            }
+            Err(failure) => self.call_failed(&id, failure, now, out),
+        }
+    }
+
+    /// A shipment exists and its reply is here: number, documents and end of the intent are one
+    /// record, durable before anything is stored or printed (P2, contract 11).
+    fn shipped(&mut self, id: &OrderId, bought: Bought, now: Moment, out: &mut Vec<Effect>) {
+        let documents: Vec<_> = bought.documents.iter().map(|d| d.id.clone()).collect();
+        let order_id = if bought.order_id != 0 {
+            bought.order_id
+        } else {
+            self.orders
+                .get(id)
+                .and_then(|o| o.intent.as_ref().map(|i| i.order_id))
+                .unwrap_or_default()
+        };
+        let record = self.change(id, now, |order| {
+            order.intent = None;
+            order.shipments.push(Shipment {
+                order_id,
+                carrier: bought.carrier_name.clone(),
+                tracking: bought.tracking.clone(),
+                documents: bought.documents.clone(),
+                stored: false,
+                pages: Vec::new(),
+                superseded: false,
+                untracked: false,
+                origin: Origin::Here,
+                at: now.wall,
+            });
+        });
+        out.push(Effect::Remember(record.into_iter().collect()));
+        self.watch_for_number(id, now);
+        if documents.is_empty() || bought.undecodable > 0 {
+            self.fetch_label(id, now, out);
+            return;
+        }
+        out.push(Effect::Store {
+            order: id.clone(),
+            order_id,
+            documents,
+        });
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.waiting = Waiting::Reply;
+        }
+    }
+
+    /// Fetches the label that exists; never buys.
+    pub(super) fn fetch_label(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        let Some((account, order_id)) = self.orders.get(id).and_then(|order| {
+            let shipment = order.live().find(|s| !s.is_printed())?;
+            Some((order.account.clone(), shipment.order_id))
+        }) else {
+            return;
+        };
+        let job = self.job(id, now);
+        job.waiting = Waiting::Reply;
+        job.fetches += 1;
+        out.push(Effect::Buy {
+            order: id.clone(),
+            account,
+            order_id,
+            reprint: true,
+            with: Choices::default(),
+        });
+    }
+
+    /// A `reprint` has answered. It is safe to repeat: it never buys (S13's worst case is
+    /// excluded because it is only sent for what a look or a reply has shown to be printed).
+    fn fetched(
+        &mut self,
+        id: &OrderId,
+        result: Result<Bought, CallFailure>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let fetches = self.job(id, now).fetches;
+        match result {
+            Ok(bought) => {
+                self.came_online(out);
+                self.stage_done(self.waiting_act(id), now, |t, ms| t.buy = Some(ms));
+                if bought.documents.is_empty() || bought.undecodable > 0 {
+                    if fetches < MAX_FETCHES.min(2) {
+                        self.fetch_label(id, now, out);
+                        return;
+                    }
+                    let code = if bought.documents.is_empty() && bought.undecodable == 0 {
+                        Code::LabelMissing
+                    } else {
+                        Code::LabelUnreadable
+                    };
+                    self.label_refused(id, code, "", now, out);
+                    return;
+                }
+                let documents: Vec<_> = bought.documents.iter().map(|d| d.id.clone()).collect();
+                let mut order_id = bought.order_id;
+                let record = self.change(id, now, |order| {
+                    let Some(shipment) = order
+                        .shipments
+                        .iter_mut()
+                        .find(|s| !s.superseded && !s.is_printed())
+                    else {
+                        return;
+                    };
+                    order_id = shipment.order_id;
+                    if shipment.documents != bought.documents {
+                        // Another rendering of the same shipment: its pages are counted anew, but
+                        // what came out already stays out.
+                        if shipment
+                            .pages
+                            .iter()
+                            .all(|p| p.state == crate::domain::PageState::Todo)
+                        {
+                            shipment.pages.clear();
+                        }
+                        shipment.documents.clone_from(&bought.documents);
+                    }
+                    shipment.stored = false;
+                    for number in &bought.tracking {
+                        if !shipment.tracking.contains(number) {
+                            shipment.tracking.push(number.clone());
+                        }
+                    }
+                    if shipment.carrier.is_empty() {
+                        shipment.carrier.clone_from(&bought.carrier_name);
+                    }
+                });
+                out.push(Effect::Remember(record.into_iter().collect()));
+                self.watch_for_number(id, now);
+                self.job(id, now).waiting = Waiting::Reply;
+                out.push(Effect::Store {
+                    order: id.clone(),
+                    order_id,
+                    documents,
+                });
+            }
+            Err(CallFailure::Throttled { retry_after }) if fetches < MAX_THROTTLED => {
+                self.job(id, now).waiting = Waiting::Send {
+                    at: now.mono.plus(wait_asked(retry_after, fetches)),
+                };
+            }
+            Err(CallFailure::Refused { code, detail }) => {
+                self.label_refused(id, code, &detail, now, out);
+            }
+            Err(failure) if fetches < MAX_FETCHES => {
+                drop(failure);
+                self.job(id, now).waiting = Waiting::Send {
+                    at: now.mono.plus(Duration::from_secs(1 << fetches.min(4))),
+                };
+            }
+            Err(failure) => {
+                self.went_offline(now);
+                let code = failure.code();
+                self.label_refused(id, code, "", now, out);
+            }
+        }
+    }
+
+    /// The shipment stays, its number is kept; only the paper is missing.
+    pub(super) fn label_refused(
+        &mut self,
+        id: &OrderId,
+        code: Code,
+        detail: &str,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let act = self.jobs.remove(id).and_then(|job| job.act);
+        let record = self.change(id, now, |order| order.standing = Standing::Refused(code));
+        let records = record.into_iter().collect();
+        let reply = self.coded(Outcome::Refused, code, Some(detail));
+        match act {
+            Some(act) => {
+                self.remember_last(act, id, now);
+                self.end_act(act, records, reply, out);
+            }
+            None => out.push(Effect::Remember(records)),
+        }
+    }
+
+    /// A call that is not idempotent has failed, one way or another.
+    fn call_failed(
+        &mut self,
+        id: &OrderId,
+        failure: CallFailure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match failure {
+            CallFailure::NotSent { .. } => {
+                self.went_offline(now);
+                // Nothing left the host, and an earlier send was settled before this one: nothing
+                // is open, and the scan waits for the network like any other.
+                let act = self.jobs.remove(id).and_then(|job| job.act);
+                let record = self.change(id, now, |order| {
+                    order.intent = None;
+                    order.standing = Standing::Resting;
+                });
+                out.push(Effect::Remember(record.into_iter().collect()));
+                if let Some(act) = act {
+                    self.queue_or_refuse(act, now, out);
+                }
+            }
+            CallFailure::Throttled { retry_after } => {
+                self.unsend(id, now, out);
+                let job = self.job(id, now);
+                job.throttled += 1;
+                if job.throttled > MAX_THROTTLED {
+                    self.purchase_refused(id, Code::RateLimited, "", now, out);
+                    return;
+                }
+                let throttled = job.throttled;
+                self.job(id, now).waiting = Waiting::Send {
+                    at: now.mono.plus(wait_asked(retry_after, throttled)),
+                };
+            }
+            CallFailure::Refused { code, detail } => {
+                self.came_online(out);
+                self.purchase_refused(id, code, &detail, now, out);
+            }
+            CallFailure::Unknown { .. } => {
+                // The first look comes at once: most lost replies were committed long ago.
+                self.job(id, now).waiting = Waiting::Look { at: now.mono };
+                self.run_due(id, now, out);
+            }
+        }
+    }
+
+    /// The last send provably did nothing.
+    fn unsend(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        let record = self.change(id, now, |order| {
+            if let Some(intent) = &mut order.intent {
+                intent.sends = intent.sends.saturating_sub(1);
+            }
+        });
+        out.push(Effect::Remember(record.into_iter().collect()));
+    }
+
+    /// Nothing was bought, and it is known why.
+    fn purchase_refused(
+        &mut self,
+        id: &OrderId,
+        code: Code,
+        detail: &str,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let act = self.jobs.remove(id).and_then(|job| job.act);
+        let mut with = Choices::default();
+        let record = self.change(id, now, |order| {
+            if let Some(intent) = order.intent.take() {
+                with = intent.with;
+            }
+            // An order with a label keeps it: only the extra parcel was refused.
+            order.standing = if order.live().next().is_some() {
+                Standing::Resting
+            } else {
+                Standing::Refused(code)
+            };
+        });
+        let records: Vec<_> = record.into_iter().collect();
+        let Some(act) = act else {
+            out.push(Effect::Remember(records));
+            return;
+        };
+        let asks = matches!(
+            code,
+            Code::CourierMissing | Code::WeightMissing | Code::PackagingMissing
+        ) && self.settings.confirm != super::Confirm::Never
+            && self
+                .orders
+                .get(id)
+                .is_some_and(|o| o.live().next().is_none());
+        let outcome = if asks {
+            let kind = QuestionKind::Before {
+                kind: ActKind::Ship,
+                with,
+            };
+            self.open_question(act, id, Some(code), kind, now);
+            Outcome::Question
+        } else {
+            self.remember_last(act, id, now);
+            Outcome::Refused
+        };
+        let reply = self.coded(outcome, code, Some(detail));
+        self.end_act(act, records, reply, out);
+    }
+
+    /// A look at one Starshipit order has answered. Who asked is told by what the order waits for.
+    pub(super) fn looked(
+        &mut self,
+        id: OrderId,
+        order_id: i64,
+        why: LookFor,
+        result: Result<Option<RemoteOrder>, CallFailure>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match why {
+            LookFor::Recheck => self.rechecked(&id, &result, now, out),
+            LookFor::Act => self.looked_before(&id, result, now, out),
+            LookFor::Number => self.looked_for_number(&id, order_id, result, now, out),
+            LookFor::Purchase => {
+                let unresolved = self
+                    .orders
+                    .get(&id)
+                    .and_then(|o| o.intent.as_ref())
+                    .is_some_and(|i| i.kind == IntentKind::Buy && i.order_id == order_id);
+                if !unresolved {
+                    return;
+                }
+                match result {
+                    Ok(remote) => {
+                        self.came_online(out);
+                        match remote {
+                            Some(remote) if remote.is_printed() => {
+                                self.was_bought(&id, &remote, now, out);
+                            }
+                            _ => self.looked_clear(&id, now, out),
+                        }
+                    }
+                    Err(failure) => self.look_failed(&id, &failure, now, out),
+                }
+            }
+        }
+    }
+
+    /// The look before an act has answered.
+    fn looked_before(
+        &mut self,
+        id: &OrderId,
+        result: Result<Option<RemoteOrder>, CallFailure>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(act) = self.jobs.get(id).and_then(|job| job.act) else {
+            return;
+        };
+        match result {
+            Ok(Some(remote)) => {
+                self.came_online(out);
+                if !self.orders.contains_key(id) {
+                    let adopted = self.adopt(remote.clone(), None, &remote.number.clone(), now);
+                    if adopted != *id
+                        && let Some(job) = self.jobs.remove(id)
+                    {
+                        // The id named a replacement or clone of an order that is known.
+                        self.jobs.entry(adopted.clone()).or_insert(job);
+                        self.decide_remote(act, &adopted, &remote, now, out);
+                        return;
+                    }
+                }
+                if remote.archived && self.orders.get(id).is_some_and(|o| o.intent.is_none()) {
+                    // Replaced in Starshipit's own screen, perhaps: its live twin has its number.
+                    self.jobs.remove(id);
+                    out.push(Effect::Find {
+                        act,
+                        accounts: vec![remote.account],
+                        texts: vec![(Lookup::OrderNumber, remote.number)],
+                    });
+                    return;
+                }
+                self.decide_remote(act, id, &remote, now, out);
+            }
+            Ok(None) => {
+                self.came_online(out);
+                self.jobs.remove(id);
+                let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
+                self.end_act(act, Vec::new(), reply, out);
+            }
+            Err(CallFailure::NotSent { .. } | CallFailure::Unknown { .. }) => {
+                self.jobs.remove(id);
+                self.went_offline(now);
+                self.queue_or_refuse(act, now, out);
+            }
+            Err(failure) => {
+                self.jobs.remove(id);
+                let detail = match &failure {
+                    CallFailure::Refused { detail, .. } => detail.clone(),
+                    _ => String::new(),
+                };
+                let reply = self.coded(Outcome::Refused, failure.code(), Some(&detail));
+                self.end_act(act, Vec::new(), reply, out);
+            }
+        }
+    }
+
+    /// The unknown purchase did happen: its number is durable before its label is fetched.
+    fn was_bought(
+        &mut self,
+        id: &OrderId,
+        remote: &RemoteOrder,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let record = self.change(id, now, |order| {
+            order.intent = None;
+            order.shipments.push(Shipment {
+                order_id: remote.order_id,
+                carrier: remote.carrier_name.clone().unwrap_or_default(),
+                tracking: remote.tracking.clone(),
+                documents: Vec::new(),
+                stored: false,
+                pages: Vec::new(),
+                superseded: false,
+                untracked: false,
+                origin: Origin::Here,
+                at: now.wall,
+            });
+        });
+        out.push(Effect::Remember(record.into_iter().collect()));
+        self.fetch_label(id, now, out);
+    }
+
+    /// A look said "nothing happened".
+    fn looked_clear(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+        let settle = self.settings.settle;
+        let job = self.job(id, now);
+        let settled = job
+            .clear_since
+            .is_some_and(|first| now.mono.since(first) >= LOOKS_APART)
+            && now.mono.since(job.sent) >= settle;
+        if settled {
+            self.send_again(id, now, out);
+            return;
+        }
+        job.clear_since.get_or_insert(now.mono);
+        self.next_look(id, now);
+    }
+
+    fn look_failed(
+        &mut self,
+        id: &OrderId,
+        failure: &CallFailure,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if matches!(
+            failure,
+            CallFailure::NotSent { .. } | CallFailure::Unknown { .. }
+        ) {
+            self.went_offline(now);
+            // The person need not wait: the order goes on by itself until it is known, and what
+            // was bought is never lost. Printing it then waits for a scan or RESUME.
+            if let Some(act) = self.waiting_act(id)
+                && let Some(running) = self.running.get_mut(&act)
+                && !running.act.queued
+                && now.mono.since(running.since) >= LOOKS_APART
+            {
+                self.tell_queued(act, now, out);
+            }
+        }
+        self.next_look(id, now);
+    }
+
+    fn next_look(&mut self, id: &OrderId, now: Moment) {
+        let job = self.job(id, now);
+        job.looks += 1;
+        let wait = match job.looks {
+            0..=2 => LOOKS_APART,
+            3..=4 => LOOKS_APART * 2,
+            5..=8 => LOOKS_APART * 4,
+            _ => LOOKS_APART * 12,
+        };
+        job.waiting = Waiting::Look {
+            at: now.mono.plus(wait),
+        };
+    }
+
+    /// Replace or clone has answered, or not.
+    pub(super) fn remade(
+        &mut self,
+        id: OrderId,
+        result: Result<RemoteOrder, CallFailure>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match result {
+            Ok(remote) => {
+                self.came_online(out);
+                self.remake_done(&id, &remote, now, out);
+            }
+            Err(failure) => self.call_failed(&id, failure, now, out),
+        }
+    }
+
+    /// The look after an unknown replace or clone has answered.
+    pub(super) fn looked_remade(
+        &mut self,
+        id: OrderId,
+        result: Result<Remade, CallFailure>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match result {
+            Ok(Remade::Yes(remote)) => {
+                self.came_online(out);
+                self.remake_done(&id, &remote, now, out);
+            }
+            Ok(Remade::No) => {
+                self.came_online(out);
+                self.looked_clear(&id, now, out);
+            }
+            Ok(Remade::Unclear) => {
+                self.came_online(out);
+                let long = now.mono.since(self.job(&id, now).sent) >= self.settings.settle * 2;
+                if long {
+                    // It happened, so it is never sent again; which order it made is for a person.
+                    self.purchase_refused(
+                        &id,
+                        Code::OrderAmbiguous,
+                        "the new order in Starshipit cannot be told from others",
+                        now,
+                        out,
+                    );
+                } else {
+                    self.next_look(&id, now);
+                }
+            }
+            Err(failure) => self.look_failed(&id, &failure, now, out),
+        }
+    }
+
+    /// The new Starshipit order is known: the old shipment is superseded and the new one is
+    /// intended, in one record.
+    fn remake_done(
+        &mut self,
+        id: &OrderId,
+        remote: &RemoteOrder,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        if remote.is_printed() {
+            // Somebody printed it meanwhile, or this is a look after our own lost purchase.
+            let record = self.change(id, now, |order| supersede(order, remote));
+            out.push(Effect::Remember(record.into_iter().collect()));
+            self.was_bought(id, remote, now, out);
+            return;
+        }
+        let record = self.change(id, now, |order| {
+            supersede(order, remote);
+            let with = order
+                .intent
+                .take()
+                .map(|intent| intent.with)
+                .unwrap_or_default();
+            order.fingerprint.clone_from(&remote.fingerprint);
+            order.intent = Some(Intent {
+                kind: IntentKind::Buy,
+                order_id: remote.order_id,
+                sends: 1,
+                sent_at: now.wall,
+                with,
+            });
+        });
+        out.push(Effect::Remember(record.into_iter().collect()));
+        self.send_intent(id, now, out);
+    }
+
+    pub(super) fn waiting_act(&self, id: &OrderId) -> Option<ActId> {
+        self.jobs.get(id).and_then(|job| job.act)
+    }
+
+    pub(super) fn job(&mut self, id: &OrderId, now: Moment) -> &mut super::Job {
+        self.jobs.entry(id.clone()).or_insert(super::Job {
+            act: None,
+            waiting: Waiting::Reply,
+            sent: now.mono,
+            clear_since: None,
+            looks: 0,
+            throttled: 0,
+            fetches: 0,
+        })
+    }
+
+    /// Says "queued" to whoever waits, and keeps the act.
+    pub(super) fn tell_queued(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
+        let Some(running) = self.running.get_mut(&act) else {
+            return;
+        };
+        running.act.queued = true;
+        running.act.seq += 1;
+        running.durable = true;
+        let record = crate::domain::Record::Act(Box::new(running.act.clone()));
+        let token = running.token.take();
+        let (source, scanned) = (running.act.source.clone(), running.act.text.to_string());
+        let timings = running.timings;
+        let order = running.order.clone();
+        let minutes = self.settings.expire_after.as_secs() / 60;
+        let mut reply: ScanReply = self.coded(Outcome::Queued, Code::StarshipitUnreachable, None);
+        reply.message = format!(
+            "Starshipit cannot be reached. The scan is kept for {minutes} minutes and nothing prints unannounced. Go on scanning; scan RESUME when the network is back."
+        );
+        reply.timings_ms = timings;
+        let mut records = vec![record];
+        if let Some(id) = &order {
+            records.extend(self.change(id, now, |order| {
+                if order.intent.is_none() && order.live().next().is_none() {
+                    order.standing = Standing::Queued;
+                }
+            }));
+            reply.order = self.orders.get(id).map(|o| o.number.clone());
+        }
+        out.push(Effect::Remember(records));
+        out.push(Effect::Signal(Signal::Queued));
+        out.push(Effect::Answer {
+            token,
+            source,
+            scanned,
+            reply: Box::new(reply),
+            last: true,
+        });
+    }
+}
+
+fn supersede(order: &mut crate::domain::Order, remote: &RemoteOrder) {
+    let Some(intent) = &order.intent else { return };
+    if intent.kind != IntentKind::Replace {
+        return;
+    }
+    let replaced = intent.order_id;
+    for shipment in &mut order.shipments {
+        if shipment.order_id == replaced {
+            shipment.superseded = true;
+        }
+    }
+    if order.order_id == replaced {
+        order.order_id = remote.order_id;
+    }
+}
+
+/// What the service asked for, or 1, 2, 4, 8 s; never more than a minute.
+fn wait_asked(retry_after: Option<Duration>, times: u32) -> Duration {
+    retry_after
+        .unwrap_or_else(|| Duration::from_secs(1 << times.min(4)))
+        .clamp(Duration::from_millis(200), Duration::from_secs(60))
+}
