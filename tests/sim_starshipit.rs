@@ -1,5 +1,11 @@
 //! The simulated Starshipit, over real HTTP: what it sells, says, keeps and breaks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a step that fails is the test's failure"
+)]
+
 #[path = "sim_starshipit/books.rs"]
 mod books;
 #[path = "sim_starshipit/faults.rs"]

@@ -48,7 +48,7 @@ pub(crate) fn pages(pdf: &[u8]) -> usize {
 
 /// Sizes as shown, after `/Rotate`, in whole millimetres.
 pub(crate) fn sizes_mm(pdf: &[u8]) -> Vec<(u32, u32)> {
-    let mm = |dots: u32| (f64::from(dots) * 25.4 / 203.0).round() as u32;
+    let mm = |dots: u32| (dots * 254 + 1015) / 2030;
     render(pdf)
         .iter()
         .map(|d| (mm(d.width), mm(d.height)))

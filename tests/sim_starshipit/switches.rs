@@ -1,4 +1,6 @@
 //! One test per switch: its default and every other word.
+//!
+//! Longer than most files so that all switches can be read beside each other.
 
 use crate::{Bench, details, pdfs};
 use printstation::sim::starshipit::admin::Seed;

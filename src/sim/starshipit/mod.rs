@@ -8,18 +8,24 @@
 pub mod admin;
 pub mod api;
 mod book;
+mod change;
 mod couriers;
+mod documents;
+mod fate;
 pub mod faults;
 mod line;
+mod lists;
+mod model;
 mod orders;
+mod paperwork;
 mod serve;
 mod shipping;
 pub mod switches;
 mod wire;
 
 pub use api::Endpoint;
-pub use book::Sale;
 pub use faults::{Chance, Fault, FaultKind};
+pub use model::Sale;
 pub use serve::Call;
 pub use switches::Switches;
 
