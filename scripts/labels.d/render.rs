@@ -1,7 +1,10 @@
 //! Draws label files into a directory, for `scripts/labels`: one PNG per page and one line of JSON
 //! per file on stdout. Not part of the product; it calls the same function as the worker process.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
-#![expect(clippy::disallowed_methods, reason = "measuring files, nothing durable")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "measuring files, nothing durable"
+)]
 
 use printstation::label::{Crop, Job, Media, PageContent, Settings, png, render_file};
 use std::path::PathBuf;
@@ -58,7 +61,11 @@ fn run() -> Result<(), String> {
 
 fn draw(file: &str, job: &Job, out: &std::path::Path) -> Result<(), String> {
     let path = PathBuf::from(file);
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let bytes = std::fs::read(&path).map_err(|e| format!("{file}: {e}"))?;
     let line = match render_file(bytes, job) {
         Err(error) => serde_json::json!({

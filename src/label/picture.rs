@@ -223,9 +223,9 @@ fn choose_dpi(gray: &GrayImage, declared: Option<f64>, media: &Media) -> (f64, b
         let (a, b) = covers(dpi);
         a.max(b)
     };
-    let usual = USUAL_DPI.into_iter().find(|dpi| {
-        fits(*dpi) && filled(*dpi) >= FILLS && (*dpi < 600.0 || long > LONG_AT_600)
-    });
+    let usual = USUAL_DPI
+        .into_iter()
+        .find(|dpi| fits(*dpi) && filled(*dpi) >= FILLS && (*dpi < 600.0 || long > LONG_AT_600));
     let coarse = || {
         COARSE_DPI
             .into_iter()

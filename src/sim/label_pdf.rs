@@ -66,7 +66,28 @@ pub enum PageShape {
 
 /// One PDF with a page per label, in order. At most 200 pages; more are left out.
 pub fn labels(labels: &[Label], shape: PageShape) -> Vec<u8> {
-    let pages = labels.iter().take(MAX_PAGES).map(|label| match shape {
+    document(
+        labels
+            .iter()
+            .take(MAX_PAGES)
+            .map(|label| label_sheet(label, shape))
+            .collect(),
+    )
+}
+
+/// One PDF whose first page is a label and whose other pages are A4 papers: what a courier sends
+/// that does not know about two printers.
+pub fn label_and_papers(label: &Label, papers: &[Paper]) -> Vec<u8> {
+    let papers = papers.iter().take(MAX_PAGES).map(draw_paper);
+    document(
+        std::iter::once(label_sheet(label, PageShape::Rotated))
+            .chain(papers)
+            .collect(),
+    )
+}
+
+fn label_sheet(label: &Label, shape: PageShape) -> Sheet {
+    match shape {
         PageShape::Rotated => {
             let mut sheet = Sheet::new(LABEL, (LABEL.1, LABEL.0), 90);
             // Upright (x, y) lies at (height - y, x) of a page that is shown turned clockwise.
@@ -99,8 +120,7 @@ pub fn labels(labels: &[Label], shape: PageShape) -> Vec<u8> {
             );
             sheet
         }
-    });
-    document(pages.collect())
+    }
 }
 
 /// One line of an A4 paper: a description and what belongs beside it.
@@ -152,7 +172,7 @@ fn code128(text: &str) -> Vec<u8> {
 fn draw_label(sheet: &mut Sheet, label: &Label) {
     // Head: courier and service.
     sheet.mark(5.0, 4.5, 9.0);
-    sheet.fit(Font::Bold, 19.0, 16.5, 12.0, 44.0, &label.carrier);
+    sheet.fit(Font::Bold, 19.0, 16.5, 12.0, 43.0, &label.carrier);
     sheet.fill(62.0, 3.5, 34.5, 11.0);
     sheet.white();
     sheet.centred(
@@ -184,7 +204,7 @@ fn draw_label(sheet: &mut Sheet, label: &Label) {
     // Receiver.
     sheet.fill(3.5, 37.0, 4.6, 36.0);
     sheet.white();
-    sheet.upward(Font::Bold, 8.0, 6.8, 68.0, "DELIVER TO");
+    sheet.upward(Font::Bold, 8.0, 6.8, 64.2, "DELIVER TO");
     sheet.black();
     let mut y = 42.5;
     for (i, line) in label.receiver.iter().take(5).enumerate() {

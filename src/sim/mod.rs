@@ -8,3 +8,8 @@
 pub mod composition;
 pub mod label_pdf;
 pub mod starshipit;
+
+pub use composition::{Ready, SimOptions, Sims, run};
+//! Simulators: Starshipit and printers that parse what they get and can misbehave.
+
+pub mod printer;

@@ -281,6 +281,9 @@ impl Starshipit {
             let mut query = query.to_vec();
             query.extend([("limit", PAGE), ("page", page_text.as_str())]);
             let good = self.read(account, path, &query, priority).await?;
+            if good.reply.is_garbled() {
+                return Err(garbled());
+            }
             let total = good.reply.total_pages.0.unwrap_or(1);
             let orders = good.reply.into_orders();
             let is_last = orders.is_empty() || page >= total;
@@ -508,6 +511,13 @@ pub(crate) fn is_not_found<T>(result: &Result<T, CallFailure>) -> bool {
             ..
         })
     )
+}
+
+/// A reply whose orders cannot be read.
+pub(crate) fn garbled() -> CallFailure {
+    CallFailure::Unknown {
+        detail: "the orders in the reply cannot be read".to_owned(),
+    }
 }
 
 /// A time as the queries take it.

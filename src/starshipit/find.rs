@@ -6,7 +6,7 @@
 //! itself counts.
 
 use crate::domain::{AccountName, CallFailure, RemoteOrder, Timestamp};
-use crate::starshipit::calls::{is_not_found, rfc3339};
+use crate::starshipit::calls::{garbled, is_not_found, rfc3339};
 use crate::starshipit::wire::{self, Order};
 use crate::starshipit::{Priority, Starshipit, mapping};
 use std::collections::BTreeSet;
@@ -150,9 +150,10 @@ impl Starshipit {
                 other => (other, Ok(Vec::new())),
             }
         };
-        let direct = match direct {
-            Ok(order) => order.filter(|o| is(o.order_number.given(), text)),
-            Err(failure) => return (Vec::new(), Some(failure)),
+        // One of the two answers is enough to have found something.
+        let (direct, missing) = match direct {
+            Ok(order) => (order.filter(|o| is(o.order_number.given(), text)), None),
+            Err(failure) => (None, Some(failure)),
         };
         let mut hits: Vec<RemoteOrder> = direct
             .iter()
@@ -160,7 +161,8 @@ impl Starshipit {
             .collect();
         let listed = match listed {
             Ok(listed) => listed,
-            Err(failure) => return (hits, Some(failure)),
+            // It is not known whether there are others.
+            Err(failure) => return (hits, Some(missing.unwrap_or(failure))),
         };
         let others: BTreeSet<i64> = listed
             .iter()
@@ -172,6 +174,7 @@ impl Starshipit {
         let failure = self
             .read_again(account, others, fits, &mut hits, priority)
             .await;
+        let failure = failure.or(missing.filter(|_| hits.is_empty()));
         (hits, failure)
     }
 
@@ -232,7 +235,11 @@ impl Starshipit {
         if is_not_found(&good) {
             return Ok(None);
         }
-        Ok(good?.reply.into_orders().into_iter().next())
+        let reply = good?.reply;
+        if reply.is_garbled() {
+            return Err(garbled());
+        }
+        Ok(reply.into_orders().into_iter().next())
     }
 
     async fn search(

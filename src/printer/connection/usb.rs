@@ -17,22 +17,25 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 /// Where the kernel lists its USB printers.
 pub(in crate::printer) const SYSFS: &str = "/sys/class/usbmisc";
-/// A driver may miss to wake us; then we look by ourselves.
-const LOOK: Duration = Duration::from_millis(100);
+/// Longest single wait on a blocking thread; it is repeated until the caller's deadline.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
+/// Between two reads of a device that answers with empty packets.
+const EMPTY: Duration = Duration::from_millis(20);
 /// Most stale input thrown away at once.
 const MOST_UNASKED: usize = 64 * 1024;
 
 /// An open device.
 #[derive(Debug)]
 pub(in crate::printer) struct UsbLine {
-    fd: Arc<AsyncFd<OwnedFd>>,
+    fd: Arc<OwnedFd>,
     can_read: bool,
 }
 
@@ -41,25 +44,27 @@ impl UsbLine {
     pub async fn open(device: &UsbDevice, sysfs: &Path, budget: Duration) -> Result<Self, String> {
         let (device, sysfs) = (device.clone(), sysfs.to_owned());
         // Opening wakes the device, which may take its time: off the executor, with a deadline.
-        let opened = timeout(
-            budget,
-            spawn_blocking(move || {
-                let path = find(&device, &sysfs)?;
-                open_blocking(&path).map_err(|error| format!("{}: {error}", path.display()))
-            }),
-        );
+        let opened = timeout(budget, async {
+            loop {
+                let (device, sysfs) = (device.clone(), sysfs.clone());
+                let opening = spawn_blocking(move || {
+                    let path = find(&device, &sysfs)?;
+                    Ok(open_blocking(&path).map_err(|error| (path, error)))
+                });
+                match opening.await.map_err(|error| error.to_string())?? {
+                    Ok(opened) => return Ok(opened),
+                    // usblp allows one user; a look at the last page's line may still be ending.
+                    Err((_, error)) if error.kind() == io::ErrorKind::ResourceBusy => {
+                        sleep(EMPTY).await;
+                    }
+                    Err((path, error)) => return Err(format!("{}: {error}", path.display())),
+                }
+            }
+        });
         let (fd, can_read) = match opened.await {
-            Ok(Ok(opened)) => opened?,
-            Ok(Err(error)) => return Err(error.to_string()),
+            Ok(opened) => opened?,
             Err(_) => return Err(format!("the device did not open within {budget:?}")),
         };
-        let interest = if can_read {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::WRITABLE
-        };
-        let fd =
-            AsyncFd::register_with_interest(fd, interest).map_err(|error| error.to_string())?;
         Ok(Self {
             fd: Arc::new(fd),
             can_read,
@@ -68,17 +73,12 @@ impl UsbLine {
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            match rustix::io::write(self.fd.get_ref(), bytes) {
+            match rustix::io::write(&*self.fd, bytes) {
                 Ok(count) => return Ok(count),
                 Err(error) if is_not_now(error) => {}
                 Err(error) => return Err(error.into()),
             }
-            if let Ok(ready) = timeout(LOOK, self.fd.writable()).await {
-                let mut ready = ready?;
-                if self.pending() > 0 {
-                    ready.clear_ready();
-                }
-            }
+            self.wait(PollFlags::OUT).await;
         }
     }
 
@@ -87,25 +87,34 @@ impl UsbLine {
             std::future::pending::<()>().await; // callers have a deadline
         }
         loop {
-            match rustix::io::read(self.fd.get_ref(), &mut *buffer) {
+            match rustix::io::read(&*self.fd, &mut *buffer) {
                 // An empty packet is how an idle printer answers, not an end.
                 Ok(0) => {
-                    sleep(LOOK / 5).await;
+                    sleep(EMPTY).await;
                     continue;
                 }
                 Ok(count) => return Ok(count),
                 Err(error) if is_not_now(error) => {}
                 Err(error) => return Err(error.into()),
             }
-            if let Ok(ready) = timeout(LOOK, self.fd.readable()).await {
-                ready?.clear_ready();
-            }
+            self.wait(PollFlags::IN).await;
+        }
+    }
+
+    /// Waits for the device for a moment, off the executor; poll(2) and not epoll, because a
+    /// driver that misses to wake epoll would cost the whole deadline.
+    async fn wait(&self, event: PollFlags) {
+        let fd = Arc::clone(&self.fd);
+        let waited =
+            spawn_blocking(move || poll(&mut [PollFd::new(&*fd, event)], Some(&LOOK)).map(|_| ()));
+        if !matches!(waited.await, Ok(Ok(()))) {
+            sleep(EMPTY).await; // interrupted or shutting down: never spin
         }
     }
 
     /// 1 while the device works on the last block.
     pub(super) fn pending(&self) -> u64 {
-        let mut fds = [PollFd::new(self.fd.get_ref(), PollFlags::OUT)];
+        let mut fds = [PollFd::new(&*self.fd, PollFlags::OUT)];
         let now = Timespec {
             tv_sec: 0,
             tv_nsec: 0,
@@ -127,7 +136,7 @@ impl UsbLine {
         let mut buffer = [0; 4096];
         let mut discarded = 0;
         while discarded < MOST_UNASKED {
-            match rustix::io::read(self.fd.get_ref(), &mut buffer) {
+            match rustix::io::read(&*self.fd, &mut buffer) {
                 Ok(0) | Err(_) => return,
                 Ok(count) => discarded += count,
             }
@@ -137,7 +146,7 @@ impl UsbLine {
     /// The class status byte; `None` when the device has none or does not answer in time.
     pub(super) async fn device_status(&self, budget: Duration) -> Option<u8> {
         let fd = Arc::clone(&self.fd);
-        let asked = spawn_blocking(move || ioctl::printer_status(fd.get_ref()));
+        let asked = spawn_blocking(move || ioctl::printer_status(&*fd));
         timeout(budget, asked).await.ok()?.ok()?
     }
 }

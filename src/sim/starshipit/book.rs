@@ -424,8 +424,11 @@ fn lock(file: &File, dir: &Path) -> io::Result<()> {
 fn write_line(file: &mut File, line: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec(line).map_err(io::Error::other)?;
     text.push(b'\n');
-    // One write: a kill leaves the line whole or torn at its end, never mixed with another.
+    // One write: a kill leaves the line whole or torn at its end, never mixed with another. A line
+    // that did not fit on the disk is taken back, or the next one would be glued to it.
+    let before = file.metadata()?.len();
     file.write_all(&text)
+        .or_else(|error| file.set_len(before).and(Err(error)))
 }
 
 /// The lines of a file; a last line without its end was torn by a kill before anybody was told of
