@@ -8,3 +8,5 @@
 pub mod composition;
 pub mod label_pdf;
 pub mod starshipit;
+
+pub use composition::{Ready, SimOptions, Sims, run};
