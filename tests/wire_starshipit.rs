@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise; helpers are not seen as tests"
 )]
 
+#[path = "wire_starshipit/copies.rs"]
+mod copies;
 #[path = "wire_starshipit/faults.rs"]
 mod faults;
 #[path = "wire_starshipit/looks.rs"]
