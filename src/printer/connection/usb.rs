@@ -49,7 +49,7 @@ impl UsbLine {
                 let (device, sysfs) = (device.clone(), sysfs.clone());
                 let opening = spawn_blocking(move || {
                     let path = find(&device, &sysfs)?;
-                    Ok(open_blocking(&path).map_err(|error| (path, error)))
+                    Ok::<_, String>(open_blocking(&path).map_err(|error| (path, error)))
                 });
                 match opening.await.map_err(|error| error.to_string())?? {
                     Ok(opened) => return Ok(opened),
