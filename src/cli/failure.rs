@@ -8,6 +8,7 @@ use std::fmt;
 pub struct Failure {
     what: String,
     cause: Option<Box<dyn Error + Send + Sync>>,
+    exit: u8,
 }
 
 impl Failure {
@@ -16,6 +17,7 @@ impl Failure {
         Self {
             what,
             cause: Some(Box::new(cause)),
+            exit: 1,
         }
     }
 
@@ -24,7 +26,20 @@ impl Failure {
         Self {
             what: what.into(),
             cause: None,
+            exit: 1,
         }
+    }
+}
+
+impl Failure {
+    /// With another exit code than 1 (product.md section 5).
+    pub fn with_exit(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> u8 {
+        self.exit
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub mod demo;
 mod failure;
+pub mod run;
 pub use failure::Failure;

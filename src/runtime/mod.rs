@@ -7,6 +7,7 @@
 //! * `hub.rs`: effects to tasks, the barrier of `Remember`
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
+//! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
 //! * `service.rs`: start to stop of the whole program
 
@@ -15,6 +16,7 @@ pub mod clock;
 mod compose;
 mod hub;
 mod paper;
+mod port;
 mod scanners;
 mod service;
 

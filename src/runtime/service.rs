@@ -9,6 +9,7 @@ use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
 use super::hub::Hub;
 use super::paper::Paper;
+use super::port::Port;
 use super::scanners;
 use crate::config::model::Config;
 use crate::config::secret::SecretRef;
@@ -16,7 +17,9 @@ use crate::label::Worker;
 use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
 use crate::station::{Recovered, Station};
+use crate::system::durable;
 use crate::trigger::{self, Triggers};
+use crate::web::{self, Serving};
 use secrecy::SecretString;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -29,6 +32,10 @@ use tokio::task::JoinHandle;
 /// How long running calls and pages may take to end after a stop was asked for: longer than a
 /// courier's call, shorter than systemd's patience.
 const GRACE: Duration = Duration::from_secs(75);
+/// How long answers may take on their way out after that.
+const WEB_GRACE: Duration = Duration::from_secs(2);
+/// HTTP calls that wait at the station's door.
+const CALLS: usize = 64;
 /// How often old orders are forgotten, a little at a time.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -57,7 +64,13 @@ pub enum StartError {
     /// A scanner's address cannot be used.
     #[error(transparent)]
     Trigger(#[from] trigger::StartError),
-    /// An address or file cannot be used.
+    /// The web address or the control socket cannot be used.
+    #[error(transparent)]
+    Web(#[from] web::StartError),
+    /// The web token cannot be read or made.
+    #[error(transparent)]
+    Token(#[from] web::token::TokenError),
+    /// A file cannot be used.
     #[error("{what}")]
     Io {
         /// What was tried.
@@ -108,8 +121,8 @@ pub struct Running {
     fatal: watch::Receiver<Option<String>>,
     station: JoinHandle<()>,
     ledger: Ledger,
-    /// Dropping them stops the scanners.
-    _triggers: Triggers,
+    serving: Serving,
+    triggers: Triggers,
 }
 
 /// Starts everything. When this returns, scans are taken.
@@ -117,6 +130,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let clock = Clock::start();
     let config = options.config;
     let now = clock.now();
+    let state_dir = &config.station.state_dir;
+    durable::create_dir_all(state_dir).map_err(|cause| StartError::Io {
+        what: format!("the state folder {} cannot be made", state_dir.display()),
+        cause,
+    })?;
     let check = DbCheck::Child {
         program: options.program.clone(),
         args: vec!["db-check".into()],
@@ -171,11 +189,29 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         GRACE,
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
+    let (door, calls, events) = web::Station::new(CALLS);
+    Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
+    let token = match &config.web.token {
+        Some(reference) => (options.secret)("web.token", reference)?,
+        None => web::token::load_or_make(&config.station.state_dir)?,
+    };
+    let serving = web::serve(
+        web::Settings {
+            station: config.station.name.clone(),
+            command_prefix: config.scan.command_prefix.clone(),
+            listen: config.web.listen,
+            control: config.station.state_dir.join(web::CONTROL_SOCKET),
+            token,
+            hosts: config.web.hosts.clone(),
+        },
+        door,
+    )
+    .await?;
     let triggers = scanners::start(&config, bench.clone()).await?;
     let ready = Ready {
         event: "ready",
-        web: String::new(),
-        control: config.station.state_dir.join("control.sock"),
+        web: format!("http://{}", serving.web),
+        control: serving.control.clone(),
         scanners: triggers
             .scanners
             .iter()
@@ -187,6 +223,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             })
             .collect(),
     };
+    write_ready(&config.station.state_dir, &ready)?;
+    // Without systemd there is nobody to tell; that is not an error.
+    drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
     Ok(Running {
         ready,
         bench,
@@ -194,7 +233,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         fatal: fatal_rx,
         station,
         ledger,
-        _triggers: triggers,
+        serving,
+        triggers,
     })
 }
 
@@ -216,10 +256,14 @@ impl Running {
         if let Some(why) = why {
             return Exit::Failed(why);
         }
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+        // No new scans; requests that wait for what is under way are answered.
+        drop(self.triggers);
         self.drain.send_replace(true);
         if self.station.await.is_err() {
             return Exit::Failed("the station's loop failed while stopping".to_owned());
         }
+        self.serving.drain(WEB_GRACE).await;
         let ledger = self.ledger;
         match tokio::task::spawn_blocking(move || ledger.close()).await {
             Ok(Ok(())) => Exit::Stopped,
@@ -245,4 +289,15 @@ fn sweep(ledger: Ledger, clock: Clock, mut drain: watch::Receiver<bool>) {
             }
         }
     });
+}
+
+/// The ready line, also for whoever comes later (contract 18).
+fn write_ready(state_dir: &std::path::Path, ready: &Ready) -> Result<(), StartError> {
+    let path = state_dir.join("ready.json");
+    let cannot = |cause: std::io::Error| StartError::Io {
+        what: format!("{} cannot be written", path.display()),
+        cause,
+    };
+    let text = serde_json::to_vec(ready).map_err(|error| cannot(error.into()))?;
+    durable::replace(&path, &text).map_err(cannot)
 }
