@@ -174,8 +174,9 @@ fn the_example_is_complete_valid_and_reads_back_as_shown() {
     // Whatever `show` prints for a full configuration is a key that the example explains.
     for line in shown.lines().filter_map(|l| l.split_once(" = ")) {
         let key = line.0.trim();
+        let written = [format!("{key} = "), format!(".{key}]")];
         assert!(
-            EXAMPLE.contains(&format!("{key} = ")),
+            written.iter().any(|form| EXAMPLE.contains(form)),
             "the example lacks {key}"
         );
     }

@@ -1,5 +1,23 @@
 //! The simulated Starshipit, over real HTTP: what it sells, says, keeps and breaks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a step that fails is the test's failure"
+)]
+
+#[path = "sim_starshipit/books.rs"]
+mod books;
+#[path = "sim_starshipit/faults.rs"]
+mod faults;
+#[path = "sim_starshipit/labels.rs"]
+mod labels;
+#[path = "sim_starshipit/orders.rs"]
+mod orders;
+#[path = "sim_starshipit/switches.rs"]
+mod switches;
+
+use base64::Engine;
 use printstation::sim::starshipit::admin::Seed;
 use printstation::sim::starshipit::{Options, Server};
 use reqwest::{Method, StatusCode};
@@ -75,6 +93,28 @@ impl Bench {
         self.post("/api/orders/shipment", json!({ "order_id": id }))
             .await
     }
+}
+
+/// Waits for `condition`; the deadline is for a broken simulator, not for a slow machine.
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(Duration::from_secs(30), wait)
+            .await
+            .is_ok(),
+        "{what} did not happen"
+    );
+}
+
+/// The PDFs of a print reply.
+fn pdfs(reply: &Value) -> Vec<Vec<u8>> {
+    let labels = reply["labels"].as_array().unwrap();
+    let decode = |l: &Value| base64::engine::general_purpose::STANDARD.decode(l.as_str().unwrap());
+    labels.iter().map(|l| decode(l).unwrap()).collect()
 }
 
 fn details(reply: &Value) -> &str {

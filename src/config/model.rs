@@ -1191,7 +1191,6 @@ fn without_query<S: Serializer>(url: &str, s: S) -> Result<S::Ok, S::Error> {
     }
 }
 
-#[expect(clippy::ref_option, reason = "the signature is serde's")]
 fn host_only<S: Serializer>(url: &Option<String>, s: S) -> Result<S::Ok, S::Error> {
     let url = url.as_deref().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));

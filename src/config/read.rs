@@ -273,13 +273,13 @@ impl<'a> Section<'a> {
             return default;
         };
         let parsed = match &node.value {
-            Value::Text(text) => crate::config::units::parse_duration(text),
+            Value::Text(text) => crate::domain::time::parse_duration(text),
             _ => None,
         };
         match parsed {
             Some(span) if range.contains(&span) => span,
             Some(_) => {
-                let show = crate::config::units::show_duration;
+                let show = crate::domain::time::show_duration;
                 self.error(
                     key,
                     format!(

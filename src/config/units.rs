@@ -1,64 +1,14 @@
-//! The small languages inside configuration values: durations, addresses, windows.
+//! The small languages inside configuration values: addresses and windows. (Durations:
+//! [`crate::domain::time`].)
 
 use crate::config::model::Loopback;
 use serde::Serializer;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Reads `"1500ms"`, `"30s"`, `"5m"`, `"2h"`, `"30d"` and sums such as `"1h30m"`; `"0"` needs no unit.
-pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, after) = rest.split_at(digits);
-        let number: u64 = number.parse().ok()?;
-        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (unit, after) = after.split_at(letters);
-        let millis = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            _ => return None,
-        };
-        let part = Duration::from_millis(number.checked_mul(millis)?);
-        total = total.checked_add(part)?;
-        rest = after.trim_start();
-    }
-    Some(total)
-}
-
-/// The shortest text that reads back as the same duration (whole milliseconds).
-pub(crate) fn show_duration(span: Duration) -> String {
-    let millis = span.as_millis();
-    for (unit, size) in [
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1_000),
-    ] {
-        if millis >= size && millis % size == 0 {
-            return format!("{}{unit}", millis / size);
-        }
-    }
-    format!("{millis}ms")
-}
-
 /// For `#[serde(serialize_with)]`.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
-)]
 pub(crate) fn duration<S: Serializer>(span: &Duration, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(&show_duration(*span))
+    s.serialize_str(&crate::domain::time::show_duration(*span))
 }
 
 /// Checks and normalises a base address: scheme, host, optional port and path, no trailing slash.
@@ -130,34 +80,6 @@ pub(crate) fn parse_window(text: &str) -> Option<(u16, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_need_a_unit_and_read_back_as_shown() {
-        for bad in [
-            "",
-            "30",
-            "s",
-            "1.5s",
-            "-1s",
-            "30 parsecs",
-            "1h30",
-            "99999999999999999999d",
-            "18446744073709551615d",
-        ] {
-            assert_eq!(parse_duration(bad), None, "{bad}");
-        }
-        for (text, millis) in [
-            ("0", 0),
-            ("1500ms", 1500),
-            ("30s", 30_000),
-            ("1h30m", 5_400_000),
-            ("30d", 2_592_000_000),
-        ] {
-            let span = parse_duration(text).unwrap();
-            assert_eq!(span.as_millis(), millis, "{text}");
-            assert_eq!(parse_duration(&show_duration(span)), Some(span));
-        }
-    }
 
     #[test]
     fn plain_http_reaches_this_machine_only() {

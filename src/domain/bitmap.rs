@@ -5,7 +5,7 @@
 //! is the highest bit of its first byte, 1 = black.
 
 /// One page at the head's resolution, one bit per dot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Bitmap {
     /// Dots across the head.
     pub width: u32,
@@ -87,6 +87,19 @@ impl Bitmap {
 
     fn index(&self, x: u32, y: u32) -> usize {
         self.stride() as usize * y as usize + (x / 8) as usize
+    }
+}
+
+/// Size and ink, not a hundred thousand numbers: this ends up in logs and failed assertions.
+impl std::fmt::Debug for Bitmap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Bitmap({} x {}, {} black)",
+            self.width,
+            self.height,
+            self.black()
+        )
     }
 }
 

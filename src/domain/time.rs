@@ -68,3 +68,83 @@ pub fn ago(now: Timestamp, then: Timestamp) -> String {
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// Reads `"1500ms"`, `"30s"`, `"5m"`, `"2h"`, `"30d"` and sums such as `"1h30m"`; `"0"` needs no unit.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        let number: u64 = number.parse().ok()?;
+        let letters = after.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, after) = after.split_at(letters);
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        let part = Duration::from_millis(number.checked_mul(millis)?);
+        total = total.checked_add(part)?;
+        rest = after.trim_start();
+    }
+    Some(total)
+}
+
+/// The shortest text that reads back as the same duration (whole milliseconds).
+pub fn show_duration(span: Duration) -> String {
+    let millis = span.as_millis();
+    for (unit, size) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ] {
+        if millis >= size && millis.is_multiple_of(size) {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit_and_read_back_as_shown() {
+        for bad in [
+            "",
+            "30",
+            "s",
+            "1.5s",
+            "-1s",
+            "30 parsecs",
+            "1h30",
+            "99999999999999999999d",
+            "18446744073709551615d",
+        ] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+        for (text, millis) in [
+            ("0", 0),
+            ("1500ms", 1500),
+            ("30s", 30_000),
+            ("1h30m", 5_400_000),
+            ("30d", 2_592_000_000),
+        ] {
+            let span = parse_duration(text).unwrap();
+            assert_eq!(span.as_millis(), millis, "{text}");
+            assert_eq!(parse_duration(&show_duration(span)), Some(span));
+        }
+    }
+}

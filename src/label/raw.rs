@@ -60,9 +60,13 @@ pub(crate) fn identify(bytes: &[u8]) -> Option<Language> {
     (epl && ends_with_command(text, b"P")).then_some(Language::Epl)
 }
 
+/// Without the byte order mark, blanks and control characters (ESC, DLE) that drivers put around.
 fn trim(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    bytes.trim_ascii()
+    let begins = bytes
+        .iter()
+        .position(|b| !b.is_ascii_control() && *b != b' ');
+    bytes[begins.unwrap_or(bytes.len())..].trim_ascii_end()
 }
 
 fn is_tspl(line: &[u8]) -> bool {

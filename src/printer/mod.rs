@@ -1,1 +1,18 @@
 //! Printers: languages (what bytes), connections (how they travel), status (did it come out).
+//!
+//! `Printer` is one printer of the configuration: it takes a page, reports how the page's journey
+//! ended and how sure that is, and says what the printer needs. It decides nothing about orders:
+//! it never sends a page twice and never chooses another printer; that is the station's.
+//!
+//! Invariant: `NotStarted` means that no byte of the page left this host, so that it may be sent
+//! again; everything less certain is `InDoubt`. The rule itself is pure and lives in `verdict`.
+
+mod connection;
+mod job;
+pub mod language;
+mod settings;
+mod status;
+mod verdict;
+
+pub use job::{Job, PageBytes, PrintReport, Printer, PrinterStatus};
+pub use settings::{AfterLabel, Connection, Language, Limits, Settings, SettingsError, UsbDevice};

@@ -1,1 +1,25 @@
 //! The async shell: feeds inputs to the station, carries out its effects, owns tasks and shutdown.
+//!
+//! One loop owns the [`Station`]; everything else sends it messages. No decision is made here:
+//! what a fact means is `station`'s business, what an effect costs is this room's.
+//!
+//! * `bench.rs`: the loop and its handle
+//! * `hub.rs`: effects to tasks, the barrier of `Remember`
+//! * `paper.rs`: documents to pages to printers
+//! * `compose.rs`: configuration to the settings of every room
+//! * `port.rs`: the web door's other side
+//! * `scanners.rs`: triggers to the station, and the beep back
+//! * `service.rs`: start to stop of the whole program
+
+mod bench;
+pub mod clock;
+mod compose;
+mod hub;
+mod paper;
+mod port;
+mod scanners;
+mod service;
+
+pub use bench::{Bench, Event, Request, Said, Stopped};
+pub use compose::ComposeError;
+pub use service::{Exit, Options, Ready, ReadyScanner, Running, StartError, start};

@@ -7,4 +7,7 @@
 
 pub mod composition;
 pub mod label_pdf;
+pub mod printer;
 pub mod starshipit;
+
+pub use composition::{Ready, SimOptions, Sims, run};

@@ -9,7 +9,7 @@ use crate::starshipit::http::{self, MAX_LABELS, MAX_REPLY, Trouble};
 use crate::starshipit::limiter::{Refusal, chance};
 use crate::starshipit::reply::{Again, Bad, Good, judge};
 use crate::starshipit::wire::{self, Order};
-use crate::starshipit::{Account, Priority, Starshipit, mapping};
+use crate::starshipit::{Account, Priority, Starshipit, mapping, reason};
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
@@ -105,7 +105,8 @@ impl Starshipit {
     /// labels cannot be decoded was bought all the same and is `Ok`.
     ///
     /// # Errors
-    /// As [`CallFailure`]. After `Unknown` look before asking again (contract 1).
+    /// As [`CallFailure`]. After `Unknown` look before asking again (contract 1); "it is printed
+    /// already" is `Unknown` too, because the look will find the label.
     pub async fn print(
         &self,
         account: &AccountName,
@@ -115,10 +116,20 @@ impl Starshipit {
         priority: Priority,
     ) -> Result<(Bought, Vec<Vec<u8>>), CallFailure> {
         let body = print_body(order_id, reprint, with);
-        let good = self
-            .write(account, "/api/orders/shipment", &body, MAX_LABELS, priority)
-            .await?;
         let unknown = |detail: String| Err(CallFailure::Unknown { detail });
+        let good = match self
+            .write(account, "/api/orders/shipment", &body, MAX_LABELS, priority)
+            .await
+        {
+            // This call did nothing, but the order has a label: an earlier call of ours came
+            // through late, or somebody else was faster. Whoever looks will see it.
+            Err(CallFailure::Refused { detail, .. })
+                if !reprint && reason::is_already_printed(&detail) =>
+            {
+                return unknown(detail);
+            }
+            result => result?,
+        };
         if let Some(other) = good.reply.order_id.0.filter(|&id| id != order_id) {
             return unknown(format!("printing {order_id} was answered for {other}"));
         }
@@ -281,6 +292,9 @@ impl Starshipit {
             let mut query = query.to_vec();
             query.extend([("limit", PAGE), ("page", page_text.as_str())]);
             let good = self.read(account, path, &query, priority).await?;
+            if good.reply.is_garbled() {
+                return Err(garbled());
+            }
             let total = good.reply.total_pages.0.unwrap_or(1);
             let orders = good.reply.into_orders();
             let is_last = orders.is_empty() || page >= total;
@@ -508,6 +522,13 @@ pub(crate) fn is_not_found<T>(result: &Result<T, CallFailure>) -> bool {
             ..
         })
     )
+}
+
+/// A reply whose orders cannot be read.
+pub(crate) fn garbled() -> CallFailure {
+    CallFailure::Unknown {
+        detail: "the orders in the reply cannot be read".to_owned(),
+    }
 }
 
 /// A time as the queries take it.

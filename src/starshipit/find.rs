@@ -6,7 +6,7 @@
 //! itself counts.
 
 use crate::domain::{AccountName, CallFailure, RemoteOrder, Timestamp};
-use crate::starshipit::calls::{is_not_found, rfc3339};
+use crate::starshipit::calls::{garbled, is_not_found, rfc3339};
 use crate::starshipit::wire::{self, Order};
 use crate::starshipit::{Priority, Starshipit, mapping};
 use std::collections::BTreeSet;
@@ -39,6 +39,21 @@ pub struct FindResult {
     pub failures: Vec<(AccountName, CallFailure)>,
 }
 
+impl FindResult {
+    fn add(&mut self, answers: Vec<(AccountName, Answer)>) {
+        for (account, (hits, failure)) in answers {
+            self.hits.extend(hits);
+            self.failures.extend(failure.map(|f| (account, f)));
+        }
+    }
+
+    fn prefer_live(&mut self) {
+        if self.hits.iter().any(|hit| !hit.archived) {
+            self.hits.retain(|hit| !hit.archived);
+        }
+    }
+}
+
 impl Starshipit {
     /// Asks `accounts`, at the same time, for the orders that `text` means.
     ///
@@ -64,18 +79,32 @@ impl Starshipit {
                 .filter(|a| !result.failures.iter().any(|(failed, _)| failed == *a))
                 .cloned()
                 .collect();
-            let answers = self.ask_all(asked, way, text, priority).await;
-            for (account, (hits, failure)) in answers {
-                result.hits.extend(hits);
-                result.failures.extend(failure.map(|f| (account, f)));
-            }
+            result.add(self.ask_all(asked, way, text, priority).await);
             if !result.hits.is_empty() {
                 break;
             }
         }
-        if result.hits.iter().any(|hit| !hit.archived) {
-            result.hits.retain(|hit| !hit.archived);
-        }
+        result.prefer_live();
+        result
+    }
+
+    /// Asks `accounts`, at the same time, for the orders whose number, reference or tracking number
+    /// `text` is: one step of [`Self::find`], for texts that are known to be one of them.
+    pub async fn look_up(
+        &self,
+        accounts: &[AccountName],
+        by: Lookup,
+        text: &str,
+        priority: Priority,
+    ) -> FindResult {
+        let way = match by {
+            Lookup::OrderNumber => Way::Number { searches: true },
+            Lookup::Reference => Way::Reference,
+            Lookup::Tracking => Way::Tracking,
+        };
+        let mut result = FindResult::default();
+        result.add(self.ask_all(accounts.to_vec(), way, text, priority).await);
+        result.prefer_live();
         result
     }
 
@@ -150,9 +179,10 @@ impl Starshipit {
                 other => (other, Ok(Vec::new())),
             }
         };
-        let direct = match direct {
-            Ok(order) => order.filter(|o| is(o.order_number.given(), text)),
-            Err(failure) => return (Vec::new(), Some(failure)),
+        // One of the two answers is enough to have found something.
+        let (direct, missing) = match direct {
+            Ok(order) => (order.filter(|o| is(o.order_number.given(), text)), None),
+            Err(failure) => (None, Some(failure)),
         };
         let mut hits: Vec<RemoteOrder> = direct
             .iter()
@@ -160,7 +190,8 @@ impl Starshipit {
             .collect();
         let listed = match listed {
             Ok(listed) => listed,
-            Err(failure) => return (hits, Some(failure)),
+            // It is not known whether there are others.
+            Err(failure) => return (hits, Some(missing.unwrap_or(failure))),
         };
         let others: BTreeSet<i64> = listed
             .iter()
@@ -172,6 +203,7 @@ impl Starshipit {
         let failure = self
             .read_again(account, others, fits, &mut hits, priority)
             .await;
+        let failure = failure.or(missing.filter(|_| hits.is_empty()));
         (hits, failure)
     }
 
@@ -232,7 +264,11 @@ impl Starshipit {
         if is_not_found(&good) {
             return Ok(None);
         }
-        Ok(good?.reply.into_orders().into_iter().next())
+        let reply = good?.reply;
+        if reply.is_garbled() {
+            return Err(garbled());
+        }
+        Ok(reply.into_orders().into_iter().next())
     }
 
     async fn search(
@@ -376,7 +412,7 @@ impl Copies<'_> {
         };
         // Ids grow: a copy is younger than what it was copied from.
         !self.known.contains(&id)
-            && self.known.first().is_none_or(|&source| id > source)
+            && self.known.iter().min().is_none_or(|&oldest| id > oldest)
             && self.has_number(order, source)
     }
 

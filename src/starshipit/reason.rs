@@ -48,6 +48,11 @@ const RULES: &[Rule] = &[
         code: Code::OrderNotFound,
     },
     Rule {
+        any: &["is archived", "been archived"],
+        with: &[],
+        code: Code::OrderCancelled,
+    },
+    Rule {
         any: &[
             "unauthorized",
             "unauthorised",
@@ -68,6 +73,7 @@ const RULES: &[Rule] = &[
             "quota",
             "your plan",
             "plan limit",
+            "your subscription",
             "current plan",
             "pricing plan",
             "upgrade",
@@ -93,6 +99,11 @@ const RULES: &[Rule] = &[
         any: &["courier", "carrier", "service", "product code"],
         with: ABSENT,
         code: Code::CourierMissing,
+    },
+    Rule {
+        any: &["courier", "carrier", "service"],
+        with: &["reject", "refus", "declin", "not available", "unavailable"],
+        code: Code::CourierRefused,
     },
     Rule {
         any: &[
@@ -128,6 +139,12 @@ pub(crate) fn code_for(text: &str) -> Code {
         .iter()
         .find(|rule| has(rule.any) && (rule.with.is_empty() || has(rule.with)))
         .map_or(Code::CourierRefused, |rule| rule.code)
+}
+
+/// Print was refused because the order has its label.
+pub(crate) fn is_already_printed(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    has_word(&text, "already") && has_word(&text, "printed")
 }
 
 /// `word` occurs where a word starts: `city` is not in `capacity`.
@@ -211,6 +228,11 @@ mod tests {
                 CourierRefused,
             ),
             ("Capacity reached, try tomorrow", CourierRefused),
+            (
+                "The courier rejected the shipment: service is not available to this address",
+                CourierRefused,
+            ),
+            ("Order is archived", OrderCancelled),
             ("", CourierRefused),
         ] {
             assert_eq!(code_for(text), code, "{text}");

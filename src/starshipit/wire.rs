@@ -35,6 +35,21 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// It holds something where orders belong, and none of it is an order: nothing may be
+    /// concluded from it, least of all that there is no such order.
+    pub(crate) fn is_garbled(&self) -> bool {
+        let data = self.data.0.as_ref().map(|d| &d.orders.0);
+        let mut orders = self
+            .order
+            .0
+            .iter()
+            .chain(&self.orders.0)
+            .chain(data.into_iter().flatten())
+            .peekable();
+        orders.peek().is_some()
+            && !orders.any(|o| o.0.as_ref().is_some_and(|o| o.order_id.0.is_some()))
+    }
+
     /// Every order in it, wherever it stands.
     pub(crate) fn into_orders(self) -> Vec<Order> {
         let data = self.data.0.map(|d| d.orders.0).unwrap_or_default();

@@ -685,15 +685,21 @@ impl Station {
     /// REPRINT of what was printed here: every live label page again.
     fn reprint(&mut self, act: ActId, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         self.note(id, now, "reprint", act);
+        let parcels = self
+            .running
+            .get(&act)
+            .map(|r| r.parcels.clone())
+            .unwrap_or_default();
         let record = self.change(id, now, |order| {
             order.standing = Standing::Released;
-            for page in order
+            let labels = order
                 .shipments
                 .iter_mut()
                 .filter(|s| !s.superseded)
                 .flat_map(|s| &mut s.pages)
-            {
-                if page.role == PageRole::Label {
+                .filter(|page| page.role == PageRole::Label);
+            for (n, page) in (1..).zip(labels) {
+                if parcels.is_empty() || parcels.contains(&n) {
                     page.state = PageState::Todo;
                     page.at = now.wall;
                 }

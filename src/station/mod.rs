@@ -43,6 +43,8 @@ pub struct Ask {
     pub order: String,
     /// Why.
     pub reason: Option<String>,
+    /// REPRINT: only these labels, from 1; empty = all.
+    pub parcels: Vec<u16>,
 }
 
 /// What a request can ask of a named order.
@@ -412,6 +414,8 @@ struct Running {
     since: Mono,
     /// The order, once an alias or a look-up told.
     order: Option<OrderId>,
+    /// REPRINT: only these labels, from 1; empty = all.
+    parcels: Vec<u16>,
     /// Directly named, not scanned: refuse instead of asking Starshipit.
     asked: bool,
     /// `working` was signalled.

@@ -124,6 +124,7 @@ impl Station {
         let id = self.begin(token, kind, text, source, now);
         if let Some(running) = self.running.get_mut(&id) {
             running.asked = true;
+            running.parcels = ask.parcels;
             running.act.reason = ask.reason;
             running.act.confirmed = true;
         }
@@ -589,6 +590,7 @@ impl Station {
                 since: now.mono,
                 order: None,
                 asked: false,
+                parcels: Vec::new(),
                 shown_working: false,
                 timings: crate::domain::Timings::default(),
                 stage_since: now.mono,

@@ -4,8 +4,8 @@
 //! `POST orders/{number or id}/status` `POST reset`.
 
 use crate::sim::starshipit::api::{Refusal, Reply};
-use crate::sim::starshipit::book::{Address, Item, Order, Package, Status};
 use crate::sim::starshipit::faults::Fault;
+use crate::sim::starshipit::model::{Address, Item, Order, Package, Status};
 use crate::sim::starshipit::orders::{Desk, NewOrder, pickup_address};
 use crate::sim::starshipit::serve::Shared;
 use crate::sim::starshipit::{Network, couriers, shipping};

@@ -188,6 +188,8 @@ impl Reply {
             }
             Err(refusal) => {
                 let status = match (refusal.status, failure) {
+                    // Whether it was done is not known: no JSON that could be taken for a no.
+                    (Some(500), _) => return Self::html_500(),
                     (Some(status), _) => status,
                     (None, FailureStatus::Ok200) => 200,
                     (None, FailureStatus::Bad400) => 400,

@@ -6,7 +6,8 @@
 use crate::sim::starshipit::Network;
 use crate::sim::starshipit::admin;
 use crate::sim::starshipit::api::Reply;
-use crate::sim::starshipit::serve::{Fate, Shared};
+use crate::sim::starshipit::fate::Fate;
+use crate::sim::starshipit::serve::Shared;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;

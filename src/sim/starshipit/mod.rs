@@ -8,18 +8,24 @@
 pub mod admin;
 pub mod api;
 mod book;
+mod change;
 mod couriers;
+mod documents;
+mod fate;
 pub mod faults;
 mod line;
+mod lists;
+mod model;
 mod orders;
+mod paperwork;
 mod serve;
 mod shipping;
 pub mod switches;
 mod wire;
 
 pub use api::Endpoint;
-pub use book::Sale;
 pub use faults::{Chance, Fault, FaultKind};
+pub use model::Sale;
 pub use serve::Call;
 pub use switches::Switches;
 
@@ -70,18 +76,35 @@ pub struct Options {
     pub tracking_delay: Duration,
 }
 
+impl Account {
+    /// `n` accounts that share one subscription key: `main`, `account-2`, `account-3`, …
+    pub fn several(n: usize) -> Vec<Self> {
+        let name = |i| {
+            if i == 1 {
+                "main".to_owned()
+            } else {
+                format!("account-{i}")
+            }
+        };
+        (1..=n)
+            .map(name)
+            .map(|name| Self {
+                api_key: format!("sim-api-key-{name}"),
+                subscription_key: "sim-subscription-key".into(),
+                quota: None,
+                name,
+            })
+            .collect()
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
             state: None,
             seed: 1,
-            accounts: vec![Account {
-                name: "main".into(),
-                api_key: "sim-api-key-main".into(),
-                subscription_key: "sim-subscription-key".into(),
-                quota: None,
-            }],
+            accounts: Account::several(1),
             requests_per_second: 2,
             switches: Switches::default(),
             faults: Vec::new(),
@@ -165,6 +188,16 @@ impl Server {
     /// Every consignment sold, in order.
     pub fn sales(&self) -> Vec<Sale> {
         self.shared.book().sales.clone()
+    }
+
+    /// The numbers of all orders, of all accounts.
+    pub fn order_numbers(&self) -> Vec<String> {
+        self.shared
+            .book()
+            .orders
+            .values()
+            .map(|o| o.number.clone())
+            .collect()
     }
 
     /// The calls that arrived, newest last; at most the last 100,000.

@@ -4,6 +4,7 @@
 use crate::domain::Timestamp;
 use crate::sim::starshipit::api::{Answer, Ask, Endpoint, Refusal, Reply};
 use crate::sim::starshipit::book::Book;
+use crate::sim::starshipit::fate::{Fate, after, before, too_many};
 use crate::sim::starshipit::faults::{Fault, FaultKind, Hits};
 use crate::sim::starshipit::orders::{self, Desk};
 use crate::sim::starshipit::shipping::{self, PrintRequest};
@@ -16,7 +17,6 @@ use hyper::http::request::Parts;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,28 +40,6 @@ pub struct Call {
     pub fate: String,
     /// When it arrived.
     pub at: Timestamp,
-}
-
-/// What becomes of a call.
-#[derive(Debug)]
-pub(crate) enum Fate {
-    Reply(Reply),
-    HalfReply(Reply),
-    Reset,
-    Close,
-    Never,
-}
-
-impl Fate {
-    fn word(&self) -> String {
-        match self {
-            Self::Reply(reply) => reply.status.to_string(),
-            Self::HalfReply(_) => "cut".into(),
-            Self::Reset => "reset".into(),
-            Self::Close => "closed".into(),
-            Self::Never => "never".into(),
-        }
-    }
 }
 
 /// What all connections share.
@@ -356,79 +334,6 @@ async fn blocking(act: impl FnOnce() -> Answer + Send + 'static) -> Answer {
     match tokio::task::spawn_blocking(act).await {
         Ok(answer) => answer,
         Err(error) => Err(Refusal::from(io::Error::other(error))),
-    }
-}
-
-/// Faults that leave nothing done.
-fn before(hits: &Hits) -> Option<Fate> {
-    if hits.has(FaultKind::BlackHole) {
-        return Some(Fate::Never);
-    }
-    if hits.has(FaultKind::Reset) {
-        return Some(Fate::Reset);
-    }
-    if hits.has(FaultKind::DropBeforeCommit) {
-        return Some(Fate::Close);
-    }
-    if hits.has(FaultKind::Rate429) || hits.has(FaultKind::Rate429RetryAfter) {
-        return Some(Fate::Reply(too_many(
-            hits.has(FaultKind::Rate429RetryAfter),
-        )));
-    }
-    hits.has(FaultKind::Html500)
-        .then(|| Fate::Reply(Reply::html_500()))
-}
-
-/// Faults of the reply: whatever was asked for has been done.
-fn after(hits: &Hits, answer: Answer, switches: Switches) -> Fate {
-    if hits.has(FaultKind::BlackHoleAfterCommit) {
-        return Fate::Never;
-    }
-    if hits.has(FaultKind::DropAfterCommit) {
-        return Fate::Reset;
-    }
-    if hits.has(FaultKind::Html500AfterCommit) {
-        return Fate::Reply(Reply::html_500());
-    }
-    let answer = answer.map(|mut members| {
-        spoil(hits, &mut members);
-        members
-    });
-    let mut reply = Reply::of(answer, switches.failure);
-    if hits.has(FaultKind::GarbageJson) {
-        reply.body = b"{\"success\": true, \"order\": {]\xff\xfe <!-- ".to_vec();
-    }
-    if hits.has(FaultKind::DropMidReply) {
-        return Fate::HalfReply(reply);
-    }
-    Fate::Reply(reply)
-}
-
-fn spoil(hits: &Hits, members: &mut Map<String, Value>) {
-    if hits.has(FaultKind::EmptyLabels) {
-        members.insert("labels".into(), json!([]));
-        members.insert("label_types".into(), json!([]));
-    }
-    if hits.has(FaultKind::TruncatedBase64)
-        && let Some(labels) = members.get_mut("labels").and_then(Value::as_array_mut)
-    {
-        for label in labels {
-            if let Some(text) = label.as_str() {
-                // One more than a multiple of four: no decoder takes it for whole.
-                let cut = (text.len() / 2) / 4 * 4 + 1;
-                *label = json!(text[..cut.min(text.len())]);
-            }
-        }
-    }
-    if hits.has(FaultKind::WrongTypes) {
-        shipping::wrong_types(members);
-    }
-}
-
-fn too_many(retry_after: bool) -> Reply {
-    Reply {
-        retry_after,
-        ..Reply::gateway(429, "Rate limit is exceeded. Try again in 1 seconds.")
     }
 }
 

@@ -2,8 +2,8 @@
 //! the switches.
 
 use crate::domain::Timestamp;
-use crate::sim::starshipit::book::{Address, Order};
 use crate::sim::starshipit::couriers;
+use crate::sim::starshipit::model::{Address, Order};
 use crate::sim::starshipit::switches::{CarrierType, Nulls, Switches, Zone};
 use serde_json::{Map, Value, json};
 
@@ -147,7 +147,7 @@ impl Wire {
     }
 
     fn items(&self, order: &Order) -> Value {
-        let item = |item: &crate::sim::starshipit::book::Item| {
+        let item = |item: &crate::sim::starshipit::model::Item| {
             let mut map = Map::new();
             map.insert("item_id".into(), json!(item.item_id));
             self.put(&mut map, "description", item.description.clone());
@@ -163,7 +163,7 @@ impl Wire {
 
     fn packages(&self, order: &Order) -> Value {
         let consignment = order.consignment();
-        let package = |(i, package): (usize, &crate::sim::starshipit::book::Package)| {
+        let package = |(i, package): (usize, &crate::sim::starshipit::model::Package)| {
             let mut map = Map::new();
             map.insert("package_id".into(), json!(package.package_id));
             let name = package.name.clone().unwrap_or_else(|| "Package".into());
@@ -318,8 +318,8 @@ impl Wire {
     /// The `results` of GET /api/track (5.1).
     pub(crate) fn track(&self, order: &Order) -> Value {
         let status = match order.status {
-            crate::sim::starshipit::book::Status::Printed => "Awaiting Dispatch",
-            crate::sim::starshipit::book::Status::Shipped => "Dispatched",
+            crate::sim::starshipit::model::Status::Printed => "Awaiting Dispatch",
+            crate::sim::starshipit::model::Status::Shipped => "Dispatched",
             other => other.word(),
         };
         let mut map = Map::new();

@@ -1,0 +1,61 @@
+//! Why a command could not be carried out, for a person.
+
+use std::error::Error;
+use std::fmt;
+
+/// What was tried, and why it did not work.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    exit: u8,
+}
+
+impl Failure {
+    /// Something outside refused.
+    pub fn cannot(what: String, cause: impl Error + Send + Sync + 'static) -> Self {
+        Self {
+            what,
+            cause: Some(Box::new(cause)),
+            exit: 1,
+        }
+    }
+
+    /// Something of ours went wrong.
+    pub fn internal(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            cause: None,
+            exit: 1,
+        }
+    }
+}
+
+impl Failure {
+    /// With another exit code than 1 (product.md section 5).
+    pub fn with_exit(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> u8 {
+        self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        let mut cause: Option<&(dyn Error + 'static)> = self
+            .cause
+            .as_ref()
+            .map(|cause| -> &(dyn Error + 'static) { cause.as_ref() });
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Error for Failure {}

@@ -1,0 +1,82 @@
+//! `printstation run`: the service.
+
+use super::Failure;
+use crate::config::model::Config;
+use crate::config::secret::{Environment, SecretRef};
+use crate::runtime::{self, ComposeError, Exit, StartError};
+use secrecy::SecretString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Bad configuration: systemd must not try again (product.md section 5).
+const BAD_CONFIGURATION: u8 = 78;
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(config: Config, program: PathBuf) -> Result<ExitCode, Failure> {
+    let mut term = signal(SignalKind::terminate())
+        .map_err(|cause| Failure::cannot("SIGTERM cannot be waited for".to_owned(), cause))?;
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|cause| Failure::cannot("SIGINT cannot be waited for".to_owned(), cause))?;
+    let started = runtime::start(runtime::Options {
+        config,
+        secret: Box::new(secret),
+        program,
+    })
+    .await;
+    let running = match started {
+        Ok(running) => running,
+        Err(error @ StartError::Compose(_)) => {
+            return Err(
+                Failure::cannot("the configuration cannot be used".to_owned(), error)
+                    .with_exit(BAD_CONFIGURATION),
+            );
+        }
+        Err(error) => {
+            return Err(Failure::cannot(
+                "the station cannot start".to_owned(),
+                error,
+            ));
+        }
+    };
+    ready_line(&running.ready)?;
+    tracing::info!(web = running.ready.web, "ready");
+    let exit = running
+        .until(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+        .await;
+    match exit {
+        Exit::Stopped => Ok(ExitCode::SUCCESS),
+        Exit::Failed(why) => Err(Failure::internal(why)),
+    }
+}
+
+fn ready_line(ready: &runtime::Ready) -> Result<(), Failure> {
+    let line = serde_json::to_string(ready)
+        .map_err(|error| Failure::cannot("the ready line cannot be written".to_owned(), error))?;
+    let mut out = std::io::stdout().lock();
+    // A supervisor that closed stdout does not stop the station.
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        tracing::debug!("stdout is closed");
+    }
+    Ok(())
+}
+
+/// Reads a secret where its reference says, warning about places that others can read.
+pub(crate) fn secret(key: &str, reference: &SecretRef) -> Result<SecretString, ComposeError> {
+    let resolved = reference
+        .resolve(&Environment::process())
+        .map_err(|error| ComposeError::Secret {
+            key: key.to_owned(),
+            why: error.to_string(),
+        })?;
+    if let Some(warning) = resolved.warning {
+        tracing::warn!(key, warning, "secret");
+    }
+    Ok(resolved.secret)
+}

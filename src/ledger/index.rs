@@ -1,0 +1,662 @@
+//! sled as the index of orders: never the source of an acknowledgement, always replaceable.
+//!
+//! What sled 0.34.7 needs to be trusted this far (each measured): `*.generating` files are removed
+//! before it opens, or it may refuse for ever; after `flush()` its `db` file is fsynced through our
+//! own descriptor, because on Linux `flush()` does not; no value reaches 6 KiB, because larger pages
+//! go to `blobs/`, which it never fsyncs; every change of several trees is one transaction.
+//!
+//! Trees: `orders` id 00 chunk → piece; `aliases` folded alias 00 id → (); `recent` updated id → ();
+//! `open` id → (), orders that are still owed something; `documents` document 00 id → ();
+//! `acts` key 00 chunk → piece, open acts and the bench; `meta`, counters.
+
+use crate::domain::{DocumentId, Order, OrderId, Record, Timestamp};
+use crate::system::durable;
+use sled::transaction::{
+    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
+};
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Longest key of a record (an order's id) that the index takes.
+pub(crate) const MAX_KEY: usize = 256;
+/// Longest alias worth an entry: no scan is longer.
+const MAX_ALIAS: usize = crate::domain::scan::MAX_SCAN;
+/// Payload bytes of one value; with its key and head it stays below 6 KiB.
+const PIECE: usize = 5_500;
+/// Bytes before the first piece: version u8, pieces u16, seq u64, crc32 u32.
+const HEAD: usize = 15;
+const VERSION: u8 = 1;
+
+/// Why an index cannot be used.
+#[derive(Debug)]
+pub(crate) enum IndexError {
+    /// The disk is full: nothing is wrong with the index.
+    Full(String),
+    /// Its files are damaged, or sled stumbled over them: quarantine and refill.
+    Broken(String),
+    /// A flush failed: what is on the card is unknown.
+    Fatal(String),
+}
+
+impl std::fmt::Display for IndexError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full(why) | Self::Broken(why) | Self::Fatal(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<sled::Error> for IndexError {
+    fn from(error: sled::Error) -> Self {
+        match &error {
+            sled::Error::Io(io) if is_full(io) => Self::Full(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// sled wraps errors of its background threads as text, so the text is looked at as well.
+fn is_full(error: &std::io::Error) -> bool {
+    durable::is_full(error) || error.to_string().contains("No space left")
+}
+
+fn io_error(error: &std::io::Error) -> IndexError {
+    if is_full(error) {
+        IndexError::Full(error.to_string())
+    } else {
+        IndexError::Fatal(error.to_string())
+    }
+}
+
+type Tx<T> = Result<T, ConflictableTransactionError<String>>;
+
+impl From<TransactionError<String>> for IndexError {
+    fn from(error: TransactionError<String>) -> Self {
+        match error {
+            TransactionError::Abort(why) => Self::Broken(why),
+            TransactionError::Storage(error) => error.into(),
+        }
+    }
+}
+
+/// The open index.
+pub(crate) struct Index {
+    db: sled::Db,
+    orders: sled::Tree,
+    aliases: sled::Tree,
+    recent: sled::Tree,
+    open: sled::Tree,
+    documents: sled::Tree,
+    acts: sled::Tree,
+    meta: sled::Tree,
+    /// sled's own file, for the fsync that sled leaves out.
+    file: File,
+    dir: PathBuf,
+}
+
+/// Removes what makes sled 0.34.7 refuse an intact database for ever.
+fn remove_generating(dir: &Path) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(".generating") {
+            durable::remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn open_db(dir: &Path) -> Result<sled::Db, sled::Error> {
+    sled::Config::default()
+        .path(dir)
+        .cache_capacity(8 << 20)
+        .flush_every_ms(None)
+        .open()
+}
+
+/// Turns a panic of sled on damaged files into an error. (A hang cannot be caught: the first look at
+/// files of an unclean stop happens in a child process.)
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let why = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        Err(IndexError::Broken(format!(
+            "sled panicked: {}",
+            why.unwrap_or_default()
+        )))
+    })
+}
+
+impl Index {
+    /// Opens or creates. May panic or hang inside sled on damaged files.
+    pub fn open(dir: &Path) -> Result<Self, IndexError> {
+        durable::create_dir_all(dir).map_err(|e| io_error(&e))?;
+        remove_generating(dir).map_err(|e| io_error(&e))?;
+        let mut tries = 0;
+        let db = loop {
+            match open_db(dir) {
+                // A handle dropped a moment ago lets go of its lock from another thread.
+                Err(sled::Error::Io(error))
+                    if tries < 100 && error.to_string().contains("could not acquire lock") =>
+                {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                other => break other?,
+            }
+        };
+        let tree = |name: &str| db.open_tree(name);
+        let index = Self {
+            orders: tree("orders")?,
+            aliases: tree("aliases")?,
+            recent: tree("recent")?,
+            open: tree("open")?,
+            documents: tree("documents")?,
+            acts: tree("acts")?,
+            meta: tree("meta")?,
+            file: OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(dir.join("db"))
+                .map_err(|e| io_error(&e))?,
+            db,
+            dir: dir.to_owned(),
+        };
+        index.sync_all().map_err(|e| io_error(&e))?;
+        Ok(index)
+    }
+
+    /// What sled's open wrote without making it durable.
+    fn sync_all(&self) -> std::io::Result<()> {
+        self.file.sync_all()?;
+        File::open(self.dir.join("conf"))?.sync_all()?;
+        let blobs = self.dir.join("blobs");
+        if blobs.is_dir() {
+            durable::sync_dir(&blobs)?;
+        }
+        durable::sync_dir(&self.dir)?;
+        self.dir.parent().map_or(Ok(()), durable::sync_dir)
+    }
+
+    /// Makes everything written so far durable.
+    pub fn flush(&self) -> Result<(), IndexError> {
+        self.db.flush().map_err(|error| match error.into() {
+            IndexError::Broken(why) => IndexError::Fatal(why),
+            other => other,
+        })?;
+        self.file.sync_all().map_err(|e| io_error(&e))?;
+        durable::sync_dir(&self.dir).map_err(|e| io_error(&e))
+    }
+
+    /// A value went to `blobs/`, where no promise holds: it must never happen.
+    pub fn has_blobs(&self) -> bool {
+        std::fs::read_dir(self.dir.join("blobs")).is_ok_and(|mut d| d.next().is_some())
+    }
+
+    /// Bytes of sled's files.
+    pub fn size(&self) -> u64 {
+        self.db.size_on_disk().unwrap_or(0)
+    }
+
+    fn number(&self, name: &str) -> Result<u64, IndexError> {
+        Ok(self.meta.get(name)?.map_or(0, |v| be(&v)))
+    }
+
+    fn set_number(&self, name: &str, value: u64) -> Result<(), IndexError> {
+        self.meta.insert(name, &value.to_be_bytes())?;
+        Ok(())
+    }
+
+    /// Orders held.
+    pub fn count(&self) -> Result<u64, IndexError> {
+        self.number("count")
+    }
+
+    /// Number of the last checkpoint that is in it.
+    pub fn checkpoint(&self) -> Result<u64, IndexError> {
+        self.number("checkpoint")
+    }
+
+    /// Notes a checkpoint; durable with the next [`Index::flush`].
+    pub fn set_checkpoint(&self, number: u64) -> Result<(), IndexError> {
+        self.set_number("checkpoint", number)
+    }
+
+    /// It holds all that the archive holds.
+    pub fn is_complete(&self) -> Result<bool, IndexError> {
+        Ok(self.number("complete")? == 1)
+    }
+
+    /// Notes that it holds all that the archive holds.
+    pub fn set_complete(&self) -> Result<(), IndexError> {
+        self.set_number("complete", 1)
+    }
+
+    /// Highest act it has heard of.
+    pub fn highest_act(&self) -> Result<u64, IndexError> {
+        self.number("highest_act")
+    }
+
+    /// Notes the highest act of an index that this one replaces.
+    pub fn set_highest_act(&self, id: u64) -> Result<(), IndexError> {
+        self.set_number("highest_act", id)
+    }
+
+    /// When orders were first forgotten since the files were last rewritten.
+    pub fn forgot_at(&self) -> Result<Option<Timestamp>, IndexError> {
+        Ok(self
+            .meta
+            .get("forgot_at")?
+            .map(|v| Timestamp(be(&v).cast_signed())))
+    }
+
+    /// Remembers one record, unless something as new is there already. Not flushed.
+    pub fn put(&self, record: &Record) -> Result<(), IndexError> {
+        match record {
+            Record::Order(order) => self.put_order(order),
+            Record::Act(act) => {
+                let text = encode(record)?;
+                if self.number("highest_act")? < act.id.0 {
+                    self.set_number("highest_act", act.id.0)?;
+                }
+                self.put_other(&record.key(), act.seq, &text)
+            }
+            Record::Bench { seq, .. } => {
+                let text = encode(record)?;
+                self.put_other(&record.key(), *seq, &text)
+            }
+            Record::ActEnded { id, .. } => {
+                if self.number("highest_act")? < id.0 {
+                    self.set_number("highest_act", id.0)?;
+                }
+                let key = record.key();
+                self.acts
+                    .transaction(|acts| remove_pieces(acts, key.as_bytes()))?;
+                Ok(())
+            }
+        }
+    }
+
+    fn put_other(&self, key: &str, seq: u64, text: &[u8]) -> Result<(), IndexError> {
+        self.acts.transaction(|acts| {
+            if let Some((known, _)) = get_pieces(acts, key.as_bytes())?
+                && known >= seq
+            {
+                return Ok(());
+            }
+            set_pieces(acts, key.as_bytes(), seq, text)
+        })?;
+        Ok(())
+    }
+
+    /// Open acts and the bench.
+    pub fn others(&self) -> Result<Vec<Record>, IndexError> {
+        let mut all = Vec::new();
+        for entry in self.acts.scan_prefix([]) {
+            let (key, _) = entry?;
+            let Some(key) = key.strip_suffix(&[0, 0, 0]) else {
+                continue;
+            };
+            if let Some(text) = read_pieces(&self.acts, key)? {
+                all.push(decode(&text)?);
+            }
+        }
+        Ok(all)
+    }
+
+    fn put_order(&self, order: &Order) -> Result<(), IndexError> {
+        let text = encode(order)?;
+        let id = order.id.as_str().as_bytes();
+        let trees = (
+            &self.orders,
+            &self.aliases,
+            &self.recent,
+            &self.open,
+            &self.documents,
+            &self.meta,
+        );
+        trees.transaction(|(orders, aliases, recent, open, documents, meta)| {
+            let old = match get_pieces(orders, id)? {
+                Some((seq, _)) if seq >= order.seq => return Ok(()),
+                Some((_, text)) => Some(decode_tx::<Order>(&text)?),
+                None => None,
+            };
+            match &old {
+                None => add(meta, "count", 1)?,
+                Some(old) => {
+                    let (now, then) = (alias_keys(order), alias_keys(old));
+                    for key in then.iter().filter(|k| !now.contains(k)) {
+                        aliases.remove(key.as_slice())?;
+                    }
+                    let (now, then) = (document_keys(order), document_keys(old));
+                    for key in then.iter().filter(|k| !now.contains(k)) {
+                        documents.remove(key.as_slice())?;
+                    }
+                    if old.updated != order.updated {
+                        recent.remove(recent_key(old))?;
+                    }
+                }
+            }
+            let then = old.as_ref().map(alias_keys).unwrap_or_default();
+            for key in alias_keys(order).into_iter().filter(|k| !then.contains(k)) {
+                aliases.insert(key, &[])?;
+            }
+            let then = old.as_ref().map(document_keys).unwrap_or_default();
+            for key in document_keys(order)
+                .into_iter()
+                .filter(|k| !then.contains(k))
+            {
+                documents.insert(key, &[])?;
+            }
+            if old.as_ref().is_none_or(|old| old.updated != order.updated) {
+                recent.insert(recent_key(order), &[])?;
+            }
+            if order.is_open() {
+                open.insert(id, &[])?;
+            } else {
+                open.remove(id)?;
+            }
+            set_pieces(orders, id, order.seq, &text)
+        })?;
+        Ok(())
+    }
+
+    /// Forgets a closed order that has not changed since `seen`. Returns whether it did.
+    pub fn forget(&self, seen: &Order, now: Timestamp) -> Result<bool, IndexError> {
+        let id = seen.id.as_str().as_bytes();
+        let trees = (
+            &self.orders,
+            &self.aliases,
+            &self.recent,
+            &self.documents,
+            &self.meta,
+        );
+        let gone = trees.transaction(|(orders, aliases, recent, documents, meta)| {
+            match get_pieces(orders, id)? {
+                Some((seq, _)) if seq == seen.seq => {}
+                _ => return Ok(false),
+            }
+            for key in alias_keys(seen) {
+                aliases.remove(key)?;
+            }
+            for key in document_keys(seen) {
+                documents.remove(key)?;
+            }
+            recent.remove(recent_key(seen))?;
+            remove_pieces(orders, id)?;
+            let count = meta.get("count")?.map_or(0, |v| be(&v));
+            meta.insert("count", &count.saturating_sub(1).to_be_bytes())?;
+            if meta.get("forgot_at")?.is_none() {
+                meta.insert("forgot_at", &now.0.to_be_bytes())?;
+            }
+            Ok(true)
+        })?;
+        Ok(gone)
+    }
+
+    /// One order.
+    pub fn get(&self, id: &OrderId) -> Result<Option<Order>, IndexError> {
+        read_pieces(&self.orders, id.as_str().as_bytes())?
+            .map(|text| decode(&text))
+            .transpose()
+    }
+
+    /// Up to `limit` orders with this alias.
+    pub fn find(&self, alias: &str, limit: usize) -> Result<Vec<Order>, IndexError> {
+        let mut prefix = alias.as_bytes().to_vec();
+        prefix.push(0);
+        let mut found = Vec::new();
+        for entry in self.aliases.scan_prefix(&prefix).take(limit) {
+            let (key, _) = entry?;
+            if let Some(order) = self.order_at(&key[prefix.len()..])? {
+                found.push(order);
+            }
+        }
+        Ok(found)
+    }
+
+    fn order_at(&self, id: &[u8]) -> Result<Option<Order>, IndexError> {
+        read_pieces(&self.orders, id)?
+            .map(|text| decode(&text))
+            .transpose()
+    }
+
+    /// Orders that are still owed something.
+    pub fn open_orders(&self) -> Result<Vec<Order>, IndexError> {
+        let mut all = Vec::new();
+        for entry in self.open.scan_prefix([]) {
+            let (id, _) = entry?;
+            all.extend(self.order_at(&id)?);
+        }
+        Ok(all)
+    }
+
+    /// Orders newest first, from (but without) `after` on: update time and id.
+    pub fn newest(
+        &self,
+        after: Option<(Timestamp, &OrderId)>,
+    ) -> impl Iterator<Item = Result<Order, IndexError>> {
+        let range = match after {
+            Some((updated, id)) => self.recent.range(..place(updated, id)),
+            None => self.recent.range::<Vec<u8>, _>(..),
+        };
+        range.rev().filter_map(|entry| self.listed(entry))
+    }
+
+    /// Orders oldest first, from (but without) `after` on.
+    pub fn oldest(
+        &self,
+        after: Option<(Timestamp, &OrderId)>,
+    ) -> impl Iterator<Item = Result<Order, IndexError>> {
+        let from = after.map_or_else(Vec::new, |(updated, id)| {
+            let mut key = place(updated, id);
+            key.push(0); // the next possible key
+            key
+        });
+        self.recent
+            .range(from..)
+            .filter_map(|entry| self.listed(entry))
+    }
+
+    fn listed(
+        &self,
+        entry: sled::Result<(sled::IVec, sled::IVec)>,
+    ) -> Option<Result<Order, IndexError>> {
+        match entry {
+            Ok((key, _)) => self.order_at(key.get(8..)?).transpose(),
+            Err(error) => Some(Err(error.into())),
+        }
+    }
+
+    /// Some order refers to this document.
+    pub fn is_referenced(&self, document: &DocumentId) -> Result<bool, IndexError> {
+        let mut prefix = document.as_str().as_bytes().to_vec();
+        prefix.push(0);
+        Ok(self
+            .documents
+            .scan_prefix(prefix)
+            .next()
+            .transpose()?
+            .is_some())
+    }
+
+    /// Reads everything, until `enough` says so. Returns the orders seen.
+    pub fn walk(&self, enough: impl Fn() -> bool) -> Result<u64, IndexError> {
+        for tree in [&self.meta, &self.acts, &self.open] {
+            for entry in tree.scan_prefix([]) {
+                entry?;
+            }
+        }
+        self.others()?;
+        let mut orders = 0;
+        for entry in self.orders.scan_prefix([]) {
+            let (key, _) = entry?;
+            if let Some(id) = key.strip_suffix(&[0, 0, 0]) {
+                self.order_at(id)?;
+                orders += 1;
+            }
+            if orders % 64 == 0 && enough() {
+                return Ok(orders);
+            }
+        }
+        for tree in [&self.aliases, &self.recent, &self.documents] {
+            for entry in tree.scan_prefix([]) {
+                entry?;
+                if enough() {
+                    return Ok(orders);
+                }
+            }
+        }
+        Ok(orders)
+    }
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, IndexError> {
+    serde_json::to_vec(value).map_err(|e| IndexError::Broken(e.to_string()))
+}
+
+fn decode<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, IndexError> {
+    serde_json::from_slice(text).map_err(|e| IndexError::Broken(e.to_string()))
+}
+
+fn decode_tx<T: serde::de::DeserializeOwned>(text: &[u8]) -> Tx<T> {
+    serde_json::from_slice(text).map_err(|e| ConflictableTransactionError::Abort(e.to_string()))
+}
+
+fn be(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
+}
+
+fn add(meta: &TransactionalTree, name: &str, by: u64) -> Tx<()> {
+    let now = meta.get(name)?.map_or(0, |v| be(&v));
+    meta.insert(name, &now.saturating_add(by).to_be_bytes())?;
+    Ok(())
+}
+
+fn alias_keys(order: &Order) -> Vec<Vec<u8>> {
+    let fits = |alias: &String| alias.len() <= MAX_ALIAS && !alias.contains('\0');
+    order
+        .aliases()
+        .into_iter()
+        .filter(fits)
+        .map(|alias| [alias.as_bytes(), &[0], order.id.as_str().as_bytes()].concat())
+        .collect()
+}
+
+fn document_keys(order: &Order) -> Vec<Vec<u8>> {
+    let mut keys: Vec<_> = order
+        .shipments
+        .iter()
+        .flat_map(|s| &s.documents)
+        .filter(|d| d.id.as_str().len() == 64)
+        .map(|d| {
+            let (document, id) = (d.id.as_str(), order.id.as_str());
+            [document.as_bytes(), &[0], id.as_bytes()].concat()
+        })
+        .collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn recent_key(order: &Order) -> Vec<u8> {
+    place(order.updated, &order.id)
+}
+
+/// Key of `recent`: times sort as bytes when the sign bit is turned over.
+fn place(updated: Timestamp, id: &OrderId) -> Vec<u8> {
+    let time = updated.0.cast_unsigned() ^ (1 << 63);
+    [&time.to_be_bytes(), id.as_str().as_bytes()].concat()
+}
+
+fn piece_key(key: &[u8], piece: u16) -> Vec<u8> {
+    [key, &[0], &piece.to_be_bytes()].concat()
+}
+
+/// The head of a record: pieces, sequence, crc32 of its text.
+fn head(value: &[u8]) -> Option<(u16, u64, u32)> {
+    if *value.first()? != VERSION {
+        return None;
+    }
+    Some((
+        u16::from_be_bytes(value.get(1..3)?.try_into().ok()?),
+        u64::from_be_bytes(value.get(3..11)?.try_into().ok()?),
+        u32::from_be_bytes(value.get(11..HEAD)?.try_into().ok()?),
+    ))
+}
+
+/// Puts a record together from its pieces, however they are read.
+fn assemble<E>(
+    key: &[u8],
+    mut get: impl FnMut(Vec<u8>) -> Result<Option<sled::IVec>, E>,
+    broken: impl Fn(&'static str) -> E,
+) -> Result<Option<(u64, Vec<u8>)>, E> {
+    let Some(first) = get(piece_key(key, 0))? else {
+        return Ok(None);
+    };
+    let (pieces, seq, crc) = head(&first).ok_or_else(|| broken("a record's head is unreadable"))?;
+    let mut text = first[HEAD..].to_vec();
+    for piece in 1..pieces {
+        let next = get(piece_key(key, piece))?;
+        text.extend_from_slice(&next.ok_or_else(|| broken("a record's piece is missing"))?);
+    }
+    if crc32fast::hash(&text) != crc {
+        return Err(broken("a record's checksum is wrong"));
+    }
+    Ok(Some((seq, text)))
+}
+
+fn read_pieces(tree: &sled::Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
+    let get = |key| tree.get(key).map_err(IndexError::from);
+    let found = assemble(key, get, |why| IndexError::Broken(why.to_owned()))?;
+    Ok(found.map(|(_, text)| text))
+}
+
+fn get_pieces(tree: &TransactionalTree, key: &[u8]) -> Tx<Option<(u64, Vec<u8>)>> {
+    let get = |key| tree.get(key).map_err(ConflictableTransactionError::from);
+    assemble(key, get, |why| {
+        ConflictableTransactionError::Abort(why.to_owned())
+    })
+}
+
+fn set_pieces(tree: &TransactionalTree, key: &[u8], seq: u64, text: &[u8]) -> Tx<()> {
+    remove_pieces(tree, key)?;
+    let pieces = u16::try_from(text.len().div_ceil(PIECE).max(1)).map_err(|_| {
+        ConflictableTransactionError::Abort("a record has too many pieces".to_owned())
+    })?;
+    for piece in 0..pieces {
+        let start = usize::from(piece) * PIECE;
+        let part = &text[start..text.len().min(start + PIECE)];
+        let value = if piece == 0 {
+            let mut value = Vec::with_capacity(HEAD + part.len());
+            value.push(VERSION);
+            value.extend(pieces.to_be_bytes());
+            value.extend(seq.to_be_bytes());
+            value.extend(crc32fast::hash(text).to_be_bytes());
+            value.extend(part);
+            value
+        } else {
+            part.to_vec()
+        };
+        tree.insert(piece_key(key, piece), value)?;
+    }
+    Ok(())
+}
+
+fn remove_pieces(tree: &TransactionalTree, key: &[u8]) -> Tx<()> {
+    let Some(first) = tree.get(piece_key(key, 0))? else {
+        return Ok(());
+    };
+    let pieces = head(&first).map_or(1, |(pieces, _, _)| pieces);
+    for piece in 0..pieces {
+        tree.remove(piece_key(key, piece))?;
+    }
+    Ok(())
+}

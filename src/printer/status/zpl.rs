@@ -1,0 +1,131 @@
+//! ZPL: `~HS` (three lines of flags) and the label odometer.
+//!
+//! Format: Zebra "Programming Guide for ZPL II", Host Status Return: each line is
+//! `STX fields ETX CR LF`; line 1 holds paper out, pause and formats waiting, line 2 head up,
+//! ribbon out and labels remaining, line 3 the password. The odometer answers in quotes.
+
+use super::Seen;
+use crate::domain::Code;
+
+pub(super) const STATUS: &[u8] = b"~HS\r\n";
+pub(super) const COUNTER: &[u8] = b"! U1 getvar \"odometer.total_label_count\"\r\n";
+
+const STX: u8 = 2;
+const ETX: u8 = 3;
+
+pub(super) fn is_complete(answer: &[u8], counter: bool) -> bool {
+    let ends = answer.iter().filter(|byte| **byte == ETX).count();
+    let after = answer.rsplit(|byte| *byte == ETX).next().unwrap_or(&[]);
+    ends >= 3 && (!counter || after.iter().filter(|byte| **byte == b'"').count() >= 2)
+}
+
+pub(super) fn parse(answer: &[u8]) -> Option<Seen> {
+    let mut frames = Vec::new();
+    let mut rest = answer;
+    while frames.len() < 3 {
+        let start = rest.iter().position(|byte| *byte == STX)?;
+        let framed = rest.get(start + 1..)?;
+        let end = framed.iter().position(|byte| *byte == ETX)?;
+        let (frame, after) = framed.split_at(end);
+        frames.push(std::str::from_utf8(frame).ok()?);
+        rest = after.get(1..)?;
+    }
+    let mut seen = flags(frames.first()?, frames.get(1)?)?;
+    seen.counter = quoted_number(rest);
+    Some(seen)
+}
+
+fn flags(first: &str, second: &str) -> Option<Seen> {
+    let first: Vec<&str> = first.split(',').map(str::trim).collect();
+    let second: Vec<&str> = second.split(',').map(str::trim).collect();
+    if first.len() < 12 || second.len() < 9 {
+        return None;
+    }
+    let is_set = |fields: &[&str], index: usize| fields.get(index).map(|field| *field == "1");
+    let number = |fields: &[&str], index: usize| fields.get(index)?.parse::<u64>().ok();
+
+    let (paper_out, paused) = (is_set(&first, 1)?, is_set(&first, 2)?);
+    let (head_up, ribbon_out) = (is_set(&second, 2)?, is_set(&second, 3)?);
+    // An open head reports the missing paper too, and paper out pauses: name what to do first.
+    let mut seen = if head_up {
+        Seen::stopped(Code::PrinterCoverOpen, "the head is open")
+    } else if paper_out {
+        Seen::stopped(Code::PrinterMediaOut, "out of labels")
+    } else if ribbon_out {
+        Seen::stopped(Code::PrinterMediaOut, "out of ribbon")
+    } else if paused {
+        Seen::stopped(Code::PrinterPaused, "paused")
+    } else {
+        Seen::default()
+    };
+    let waiting = number(&first, 4)?;
+    let remaining = number(&second, 8)?;
+    seen.busy = waiting > 0 || remaining > 0 || is_set(&first, 7)?;
+    Some(seen)
+}
+
+fn quoted_number(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.split('"').nth(1)?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: &str = "\x02030,0,0,1245,000,0,0,0,000,0,0,0\x03\r\n\x02000,0,0,0,0,2,4,0,00000000,1,000\x03\r\n\x021234,0\x03\r\n";
+
+    fn with(line: usize, field: usize, value: &str) -> Vec<u8> {
+        let mut lines: Vec<String> = READY.split("\r\n").map(str::to_owned).collect();
+        let inner = lines[line].trim_matches(['\x02', '\x03']).to_owned();
+        let mut fields: Vec<&str> = inner.split(',').collect();
+        fields[field] = value;
+        lines[line] = format!("\x02{}\x03", fields.join(","));
+        lines.join("\r\n").into_bytes()
+    }
+
+    #[test]
+    fn half_an_answer_is_no_answer() {
+        for end in 0..READY.len() - 2 {
+            assert_eq!(parse(&READY.as_bytes()[..end]), None, "{end}");
+            assert!(!is_complete(&READY.as_bytes()[..end], false), "{end}");
+        }
+        assert_eq!(parse(b"\x02\x03\x02\x03\x02\x03"), None);
+        assert_eq!(parse(&with(0, 4, "many")), None);
+        assert_eq!(parse(&[0xff; 4096]), None);
+    }
+
+    #[test]
+    fn each_flag_has_its_code() {
+        for (line, field, code) in [
+            (0, 1, Code::PrinterMediaOut),
+            (0, 2, Code::PrinterPaused),
+            (1, 2, Code::PrinterCoverOpen),
+            (1, 3, Code::PrinterMediaOut),
+        ] {
+            assert_eq!(
+                parse(&with(line, field, "1")).unwrap().code,
+                Some(code),
+                "{line} {field}"
+            );
+        }
+    }
+
+    #[test]
+    fn formats_and_labels_still_to_come_are_busy() {
+        assert!(parse(&with(0, 4, "002")).unwrap().busy);
+        assert!(parse(&with(0, 7, "1")).unwrap().busy);
+        assert!(parse(&with(1, 8, "00000001")).unwrap().busy);
+        assert_eq!(parse(READY.as_bytes()), Some(Seen::default()));
+    }
+
+    #[test]
+    fn the_odometer_is_read_behind_the_three_lines() {
+        let answer = format!("{READY}\"90210\"");
+        assert_eq!(parse(answer.as_bytes()).unwrap().counter, Some(90210));
+        assert!(is_complete(answer.as_bytes(), true));
+        assert!(!is_complete(READY.as_bytes(), true));
+        let unknown = format!("{READY}\"?\"");
+        assert_eq!(parse(unknown.as_bytes()).unwrap().counter, None);
+    }
+}

@@ -1,0 +1,198 @@
+//! The loop that owns the station, and the handle by which everybody reaches it.
+//!
+//! The watchdog is fed from this loop and from nowhere else: a loop that hangs is killed and
+//! restarted (design.md section 6).
+
+use super::clock::Clock;
+use super::hub::Hub;
+use crate::domain::{Order, OrderId, ScanReply, ScanText, Signal, Source};
+use crate::station::{Ask, Effect, Glance, Input, Station, Token};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Messages waiting for the loop; a full queue slows the senders down, it loses nothing.
+const INPUTS: usize = 1024;
+/// Events a slow listener may lag behind before it is told that it missed some.
+const EVENTS: usize = 256;
+/// How often the station is told that time has passed.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What is said to whoever waits for an act.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The words.
+    pub reply: ScanReply,
+    /// Nothing more comes.
+    pub last: bool,
+}
+
+/// Something happened; for the page's event stream and the demo.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A scan or command was answered.
+    Answer {
+        /// Where it came from.
+        source: Source,
+        /// What was scanned.
+        scanned: String,
+        /// What was said.
+        said: Said,
+    },
+    /// An order changed, durably.
+    Order(Box<Order>),
+    /// The packer perceives this now.
+    Signal(Signal),
+}
+
+pub(super) enum Message {
+    Input(Input),
+    /// Like `Input`, with somebody who waits.
+    Ask(Request, mpsc::Sender<Said>),
+    Glance(oneshot::Sender<Glance>),
+    Order(OrderId, oneshot::Sender<Option<Order>>),
+}
+
+/// What a trigger or a request asks.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Usable text.
+    Scan(ScanText, Source),
+    /// Unusable text, and why.
+    BadScan(Source, String),
+    /// A named order.
+    Ask(Ask, Source),
+}
+
+/// Reaches the station's loop. Cheap to clone.
+#[derive(Clone)]
+pub struct Bench {
+    pub(super) inputs: mpsc::Sender<Message>,
+    events: broadcast::Sender<Event>,
+}
+
+/// The station's loop has ended; nothing can be asked any more.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the station has stopped")]
+pub struct Stopped;
+
+impl Bench {
+    /// Hands a request to the station. The receiver gets "accepted" when the scan is durable (if
+    /// it is accepted) and then, always, one last word.
+    pub async fn ask(&self, request: Request) -> Result<mpsc::Receiver<Said>, Stopped> {
+        let (tx, rx) = mpsc::channel(4);
+        self.inputs
+            .send(Message::Ask(request, tx))
+            .await
+            .map_err(|_| Stopped)?;
+        Ok(rx)
+    }
+
+    /// The station at a glance.
+    pub async fn glance(&self) -> Result<Glance, Stopped> {
+        let (tx, rx) = oneshot::channel();
+        self.inputs
+            .send(Message::Glance(tx))
+            .await
+            .map_err(|_| Stopped)?;
+        rx.await.map_err(|_| Stopped)
+    }
+
+    /// An order as the core has it, newer than the ledger's, if it is in its memory.
+    pub async fn order(&self, id: OrderId) -> Result<Option<Order>, Stopped> {
+        let (tx, rx) = oneshot::channel();
+        self.inputs
+            .send(Message::Order(id, tx))
+            .await
+            .map_err(|_| Stopped)?;
+        rx.await.map_err(|_| Stopped)
+    }
+
+    /// Everything that happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    pub(super) async fn tell(&self, input: Input) {
+        // The loop outlives every task except at the very end, when nobody needs the answer.
+        if self.inputs.send(Message::Input(input)).await.is_err() {
+            tracing::debug!("a result came after the station had stopped");
+        }
+    }
+
+    pub(super) fn publish(&self, event: Event) {
+        // No listener is the normal case on a bench without a page open.
+        drop(self.events.send(event));
+    }
+}
+
+pub(super) fn channel() -> (Bench, mpsc::Receiver<Message>) {
+    let (inputs, rx) = mpsc::channel(INPUTS);
+    let (events, _) = broadcast::channel(EVENTS);
+    (Bench { inputs, events }, rx)
+}
+
+/// Runs the station until `drain` says so and nothing is cut by stopping, or until the ledger
+/// fails. `first` are the effects of starting.
+pub(super) async fn run(
+    mut station: Station,
+    first: Vec<Effect>,
+    hub: Arc<Hub>,
+    mut messages: mpsc::Receiver<Message>,
+    clock: Clock,
+    mut drain: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let mut next_token: Token = 1;
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut stop_at = None;
+    hub.carry_out(first);
+    loop {
+        let effects = tokio::select! {
+            message = messages.recv() => match message {
+                None => return,
+                Some(Message::Input(input)) => station.handle(input, clock.now()),
+                Some(Message::Ask(request, waiter)) => {
+                    let token = next_token;
+                    next_token += 1;
+                    hub.wait(token, waiter);
+                    let token = Some(token);
+                    let input = match request {
+                        Request::Scan(text, source) => Input::Scan { token, text, source },
+                        Request::BadScan(source, why) => Input::BadScan { token, source, why },
+                        Request::Ask(ask, source) => Input::Ask { token, ask, source },
+                    };
+                    station.handle(input, clock.now())
+                }
+                Some(Message::Glance(to)) => {
+                    drop(to.send(station.glance()));
+                    continue;
+                }
+                Some(Message::Order(id, to)) => {
+                    drop(to.send(station.order(&id).cloned()));
+                    continue;
+                }
+            },
+            _ = ticks.tick() => {
+                hub.feed_watchdog();
+                let now = clock.now();
+                if let Some(at) = stop_at
+                    && (station.is_drained() || now.mono >= at)
+                {
+                    return;
+                }
+                station.handle(Input::Tick, now)
+            }
+            changed = drain.changed(), if stop_at.is_none() => {
+                if changed.is_err() || *drain.borrow() {
+                    stop_at = Some(clock.now().mono.plus(grace));
+                    station.handle(Input::Drain, clock.now())
+                } else {
+                    continue;
+                }
+            }
+        };
+        hub.carry_out(effects);
+    }
+}

@@ -1,0 +1,507 @@
+//! Effects to tasks. `Remember` is a barrier: the rest of its list starts when it is durable.
+
+use super::bench::{Bench, Event, Said};
+use super::paper::Paper;
+use crate::domain::{
+    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
+    Source,
+};
+use crate::ledger::{Ledger, LedgerError};
+use crate::starshipit::{self, Priority, Starshipit};
+use crate::station::{Effect, Input, LookFor, Lookup, Remade, Token};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// Documents in memory between "bought" and "in the spool": a few of the largest.
+const MAX_PENDING: usize = 64;
+
+/// Everything that effects need.
+pub(super) struct Hub {
+    bench: Bench,
+    ledger: Ledger,
+    starshipit: Starshipit,
+    paper: Paper,
+    waiters: Mutex<HashMap<Token, mpsc::Sender<Said>>>,
+    /// Label documents that have come and are not in the spool yet.
+    pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
+    fatal: watch::Sender<Option<String>>,
+}
+
+impl Hub {
+    pub(super) fn new(
+        bench: Bench,
+        ledger: Ledger,
+        starshipit: Starshipit,
+        paper: Paper,
+        fatal: watch::Sender<Option<String>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            bench,
+            ledger,
+            starshipit,
+            paper,
+            waiters: Mutex::default(),
+            pending: Mutex::default(),
+            fatal,
+        })
+    }
+
+    /// Somebody waits for the answers of this token.
+    pub(super) fn wait(&self, token: Token, waiter: mpsc::Sender<Said>) {
+        let mut waiters = lock(&self.waiters);
+        waiters.retain(|_, waiter| !waiter.is_closed());
+        waiters.insert(token, waiter);
+    }
+
+    pub(super) fn feed_watchdog(&self) {
+        // Without systemd there is nobody to tell; that is not an error.
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog]));
+    }
+
+    /// Carries out a list in order, up to its first `Remember`; the rest follows when that is
+    /// durable.
+    pub(super) fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
+        let mut effects = effects.into_iter();
+        while let Some(effect) = effects.next() {
+            match effect {
+                Effect::Remember(records) => {
+                    let rest: Vec<Effect> = effects.collect();
+                    self.remember(records, rest);
+                    return;
+                }
+                Effect::Signal(signal) => self.bench.publish(Event::Signal(signal)),
+                // In place, not as a task: "accepted" must not be overtaken by "printed".
+                Effect::Answer {
+                    token,
+                    source,
+                    scanned,
+                    reply,
+                    last,
+                } => self.answer(token, source, scanned, *reply, last),
+                other => {
+                    let hub = Arc::clone(self);
+                    tokio::spawn(async move { hub.perform(other).await });
+                }
+            }
+        }
+    }
+
+    /// Hands the records to the ledger now, so that lists keep their order, and goes on with the
+    /// rest when they are durable.
+    fn remember(self: &Arc<Self>, records: Vec<Record>, rest: Vec<Effect>) {
+        let orders: Vec<Order> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Order(order) => Some((**order).clone()),
+                _ => None,
+            })
+            .collect();
+        let acts: Vec<ActId> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Act(act) => Some(act.id),
+                _ => None,
+            })
+            .collect();
+        let commit = self.ledger.commit(records);
+        let hub = Arc::clone(self);
+        tokio::spawn(async move {
+            match commit.await {
+                Ok(()) => {
+                    for order in orders {
+                        hub.bench.publish(Event::Order(Box::new(order)));
+                    }
+                    hub.carry_out(rest);
+                }
+                Err(LedgerError::QueueFull { .. }) if !acts.is_empty() => {
+                    for act in acts {
+                        hub.bench.tell(Input::Full { act }).await;
+                    }
+                }
+                Err(error) => hub.fail(&format!("the ledger cannot keep records: {error}")),
+            }
+        });
+    }
+
+    fn fail(&self, why: &str) {
+        tracing::error!(error = why, "the station stops");
+        self.fatal.send_replace(Some(why.to_owned()));
+    }
+
+    async fn perform(self: Arc<Self>, effect: Effect) {
+        match effect {
+            Effect::Remember(_) | Effect::Signal(_) | Effect::Answer { .. } => {
+                // Carried out in place by `carry_out`.
+            }
+            Effect::Recall { act, alias } => self.recall(act, alias).await,
+            Effect::Find {
+                act,
+                accounts,
+                texts,
+            } => self.find(act, accounts, texts).await,
+            Effect::Look {
+                order,
+                account,
+                order_id,
+                why,
+                within,
+            } => {
+                let priority = match why {
+                    LookFor::Number => Priority::Poll,
+                    LookFor::Recheck => Priority::Release,
+                    LookFor::Act | LookFor::Purchase => Priority::Scan,
+                };
+                let look = self.starshipit.get(&account, order_id, priority);
+                let result = match within {
+                    None => look.await,
+                    Some(limit) => tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
+                        Err(CallFailure::Unknown {
+                            detail: "the re-check ran out of its time".to_owned(),
+                        })
+                    }),
+                };
+                self.bench
+                    .tell(Input::Looked {
+                        order,
+                        order_id,
+                        why,
+                        result,
+                    })
+                    .await;
+            }
+            Effect::Buy {
+                order,
+                account,
+                order_id,
+                reprint,
+                with,
+            } => {
+                let with = (!with.is_empty()).then_some(with);
+                let result = self
+                    .starshipit
+                    .print(&account, order_id, reprint, with.as_ref(), Priority::Scan)
+                    .await;
+                let result = result.map(|(bought, documents)| {
+                    self.keep(&bought.documents, documents);
+                    bought
+                });
+                if let Err(failure) = &result {
+                    tracing::warn!(order = %order, order_id, reprint, ?failure, "print label failed");
+                }
+                self.bench
+                    .tell(Input::Bought {
+                        order,
+                        reprint,
+                        result,
+                    })
+                    .await;
+            }
+            Effect::Replace {
+                order,
+                account,
+                order_id,
+            } => {
+                let result = self.starshipit.replace(&account, order_id).await;
+                self.bench.tell(Input::Remade { order, result }).await;
+            }
+            Effect::Clone {
+                order,
+                account,
+                order_id,
+            } => {
+                let result = self.starshipit.clone_order(&account, order_id).await;
+                self.bench.tell(Input::Remade { order, result }).await;
+            }
+            Effect::LookRemade {
+                order,
+                account,
+                replace,
+                number,
+                reference,
+                order_id,
+                known,
+                sent_at,
+            } => {
+                let result = if replace {
+                    self.look_replaced(&account, &number, reference.as_deref(), order_id, sent_at)
+                        .await
+                } else {
+                    self.look_cloned(&account, &number, order_id, &known, sent_at)
+                        .await
+                };
+                self.bench.tell(Input::LookedRemade { order, result }).await;
+            }
+            Effect::Store {
+                order,
+                order_id,
+                documents,
+            } => {
+                let stored = self.store(documents).await;
+                self.bench
+                    .tell(Input::Stored {
+                        order,
+                        order_id,
+                        stored,
+                    })
+                    .await;
+            }
+            Effect::Prepare {
+                order,
+                order_id,
+                documents,
+                courier,
+                tracking,
+                printer,
+            } => {
+                let result = self
+                    .paper
+                    .prepare(&self.ledger, &documents, &courier, &tracking, &printer)
+                    .await;
+                if let Err((code, detail)) = &result {
+                    tracing::warn!(order = %order, %code, detail, "label not usable");
+                }
+                self.bench
+                    .tell(Input::Prepared {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
+            }
+            Effect::Send {
+                order,
+                order_id,
+                page,
+                job,
+            } => {
+                let outcome = self.paper.send(&self.ledger, *job).await;
+                self.bench
+                    .tell(Input::PageEnded {
+                        order,
+                        order_id,
+                        page,
+                        outcome,
+                    })
+                    .await;
+            }
+            Effect::CheckPrinter(printer) => {
+                let trouble = self.paper.trouble(&printer).await;
+                self.bench
+                    .tell(Input::PrinterSeen { printer, trouble })
+                    .await;
+            }
+            Effect::Probe(account) => {
+                let reachable = !matches!(
+                    self.starshipit.probe(&account).await,
+                    Err(CallFailure::NotSent { .. } | CallFailure::Unknown { .. })
+                );
+                self.bench.tell(Input::Probed { reachable }).await;
+            }
+            Effect::Ticket { printer, lines } => self.paper.ticket(&printer, &lines).await,
+        }
+    }
+
+    fn answer(
+        &self,
+        token: Option<Token>,
+        source: Source,
+        scanned: String,
+        reply: ScanReply,
+        last: bool,
+    ) {
+        tracing::info!(
+            outcome = ?reply.outcome,
+            code = reply.code.map(|code| code.as_str()),
+            order = reply.order.as_deref(),
+            trigger = %source.trigger,
+            last,
+            "scan answered"
+        );
+        let said = Said { reply, last };
+        if let Some(token) = token {
+            let mut waiters = lock(&self.waiters);
+            if let Some(waiter) = waiters.get(&token) {
+                // A waiter that has gone away loses its answer, not the act.
+                drop(waiter.try_send(said.clone()));
+            }
+            if last {
+                waiters.remove(&token);
+            }
+        }
+        self.bench.publish(Event::Answer {
+            source,
+            scanned,
+            said,
+        });
+    }
+
+    async fn recall(&self, act: ActId, alias: String) {
+        let ledger = self.ledger.clone();
+        let found = tokio::task::spawn_blocking(move || ledger.find(&alias)).await;
+        let orders = match found {
+            Ok(found) => found.orders,
+            Err(panic) => {
+                // A damaged index must not cost the scan: Starshipit is asked instead.
+                tracing::error!(error = %panic, "the ledger's look-up failed");
+                Vec::new()
+            }
+        };
+        self.bench.tell(Input::Recalled { act, orders }).await;
+    }
+
+    async fn find(&self, act: ActId, accounts: Vec<AccountName>, texts: Vec<(Lookup, String)>) {
+        let mut result = starshipit::FindResult::default();
+        for (text, lookups) in grouped(texts) {
+            result = self
+                .starshipit
+                .find(&accounts, &text, &lookups, Priority::Scan)
+                .await;
+            if !result.hits.is_empty() || !result.failures.is_empty() {
+                break;
+            }
+        }
+        let mut hits = Vec::with_capacity(result.hits.len());
+        for hit in result.hits {
+            let alias = OrderId::starshipit(&hit.account, hit.order_id)
+                .0
+                .to_ascii_lowercase();
+            let ledger = self.ledger.clone();
+            let known = tokio::task::spawn_blocking(move || ledger.find(&alias))
+                .await
+                .map(|found| found.orders.into_iter().next())
+                .unwrap_or_default();
+            hits.push((hit, known));
+        }
+        self.bench
+            .tell(Input::Found {
+                act,
+                hits,
+                failures: result.failures,
+            })
+            .await;
+    }
+
+    /// Contract 2: is the source archived? Then its live twin.
+    async fn look_replaced(
+        &self,
+        account: &AccountName,
+        number: &str,
+        reference: Option<&str>,
+        order_id: i64,
+        sent_at: crate::domain::Timestamp,
+    ) -> Result<Remade, CallFailure> {
+        let source = self
+            .starshipit
+            .get(account, order_id, Priority::Scan)
+            .await?;
+        if source.is_some_and(|source| !source.archived) {
+            return Ok(Remade::No);
+        }
+        let twin = self
+            .starshipit
+            .live_twin(account, number, reference, order_id, sent_at)
+            .await?;
+        Ok(twin.map_or(Remade::Unclear, |twin| Remade::Yes(Box::new(twin))))
+    }
+
+    /// Contract 2: orders under the number that the ledger does not know.
+    async fn look_cloned(
+        &self,
+        account: &AccountName,
+        number: &str,
+        order_id: i64,
+        known: &[i64],
+        sent_at: crate::domain::Timestamp,
+    ) -> Result<Remade, CallFailure> {
+        let mut ids = vec![order_id];
+        ids.extend(known.iter().copied().filter(|id| *id != order_id));
+        let mut clones: Vec<RemoteOrder> = self
+            .starshipit
+            .clones(account, number, &ids, sent_at)
+            .await?;
+        Ok(match (clones.pop(), clones.is_empty()) {
+            (None, _) => Remade::No,
+            (Some(one), true) => Remade::Yes(Box::new(one)),
+            (Some(_), false) => Remade::Unclear,
+        })
+    }
+
+    /// Keeps fresh documents in memory until they are in the spool.
+    fn keep(&self, metas: &[crate::domain::DocumentMeta], documents: Vec<Vec<u8>>) {
+        let mut pending = lock(&self.pending);
+        if pending.len() > MAX_PENDING {
+            // Left behind by refused orders; the spool or a reprint has them.
+            pending.clear();
+        }
+        for (meta, document) in metas.iter().zip(documents) {
+            pending.insert(meta.id.clone(), Arc::new(document));
+        }
+    }
+
+    /// Everything named is in the spool afterwards, or `false`.
+    async fn store(&self, documents: Vec<DocumentId>) -> bool {
+        for id in documents {
+            let fresh = lock(&self.pending).get(&id).cloned();
+            let ledger = self.ledger.clone();
+            let (name, bytes) = (id.clone(), fresh.clone());
+            let stored = tokio::task::spawn_blocking(move || match bytes {
+                Some(bytes) => ledger
+                    .store_document(&name, &bytes)
+                    .map(|()| bytes)
+                    .map_err(|error| error.to_string()),
+                None => ledger
+                    .read_document(&name)
+                    .map(Arc::new)
+                    .map_err(|error| error.to_string()),
+            })
+            .await;
+            match stored {
+                Ok(Ok(bytes)) => {
+                    self.paper.has(&id, bytes);
+                    lock(&self.pending).remove(&id);
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(document = %id, error, "document not in the spool");
+                    return false;
+                }
+                Err(panic) => {
+                    tracing::error!(document = %id, error = %panic, "spool task failed");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// What the ledger keeps, for status and look-ups.
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The printers, for status and pictures.
+    pub(super) fn paper(&self) -> &Paper {
+        &self.paper
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Look-ups with the same text, in order, as one.
+fn grouped(texts: Vec<(Lookup, String)>) -> Vec<(String, Vec<starshipit::Lookup>)> {
+    let mut groups: Vec<(String, Vec<starshipit::Lookup>)> = Vec::new();
+    for (lookup, text) in texts {
+        let lookup = match lookup {
+            Lookup::OrderNumber => starshipit::Lookup::OrderNumber,
+            Lookup::Reference => starshipit::Lookup::Reference,
+            Lookup::Tracking => starshipit::Lookup::Tracking,
+        };
+        match groups.last_mut() {
+            Some((same, lookups)) if *same == text => lookups.push(lookup),
+            _ => groups.push((text, vec![lookup])),
+        }
+    }
+    groups
+}

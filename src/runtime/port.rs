@@ -1,0 +1,379 @@
+//! The station's side of the web door: requests to inputs, snapshots to documents.
+
+use super::bench::{Bench, Event, Request, Said};
+use super::clock::Clock;
+use super::hub::Hub;
+use crate::config::model::Config;
+use crate::domain::outcome::{Candidate, Timings};
+use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
+use crate::ledger::Query;
+use crate::station::{Ask, AskKind, Glance, PageJob};
+use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+
+/// A scan without `wait` is answered when it is durable, refused or, at the latest, after this.
+const ACCEPT: Duration = Duration::from_secs(9);
+/// Candidates for one reference.
+const MATCHES: usize = 10;
+
+/// Answers calls until the door is closed.
+pub(super) struct Port {
+    name: String,
+    bench: Bench,
+    hub: Arc<Hub>,
+    clock: Clock,
+}
+
+impl Port {
+    pub(super) fn new(config: &Config, bench: Bench, hub: Arc<Hub>, clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            name: config.station.name.clone(),
+            bench,
+            hub,
+            clock,
+        })
+    }
+
+    /// Serves the door.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        mut calls: mpsc::Receiver<Call>,
+        events: broadcast::Sender<web::Event>,
+    ) {
+        let port = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Some(Call { request, reply }) = calls.recv().await {
+                let port = Arc::clone(&port);
+                tokio::spawn(async move {
+                    // Whoever asked may have gone.
+                    drop(reply.send(port.answer(request).await));
+                });
+            }
+        });
+        tokio::spawn(Arc::clone(self).forward(events));
+    }
+
+    async fn answer(&self, request: web::Request) -> Reply {
+        match request {
+            web::Request::Scan { text, source, wait } => {
+                self.said(Request::Scan(text, source), wait).await
+            }
+            web::Request::Act {
+                reference,
+                act,
+                source,
+                wait,
+            } => self.act(reference, act, source, wait).await,
+            web::Request::Status => match self.status().await {
+                Some(status) => Reply::Document(status),
+                None => stopped(),
+            },
+            web::Request::Orders(query) => self.orders(query).await,
+            web::Request::Order { reference } => match self.named(&reference).await {
+                Named::One(order) => Reply::Document(documents::order(&order, &[])),
+                other => other.reply(),
+            },
+            web::Request::LabelPng { reference, page } => match self.named(&reference).await {
+                Named::One(order) => self.picture(&order, page).await,
+                other => other.reply(),
+            },
+            // Without CartonCloud there is no place to write to: the list is truly empty.
+            web::Request::Writebacks => Reply::Lines(Vec::new()),
+        }
+    }
+
+    async fn act(
+        &self,
+        reference: String,
+        act: OrderAct,
+        source: Source,
+        wait: Option<Duration>,
+    ) -> Reply {
+        let (kind, reason, parcels) = match act {
+            OrderAct::Reprint { reason, parcels } => (AskKind::Reprint, reason, parcels),
+            OrderAct::Redo { reason } => (AskKind::Redo, reason, Vec::new()),
+            OrderAct::NextParcel => (AskKind::NextParcel, None, Vec::new()),
+            OrderAct::Release => (AskKind::Release, None, Vec::new()),
+            OrderAct::Cancel => (AskKind::Cancel, None, Vec::new()),
+        };
+        // A scan that still waits for its order has no order to be named by; CANCEL knows its text.
+        let order = match (self.named(&reference).await, kind) {
+            (Named::One(order), _) => order.id.0,
+            (Named::None, AskKind::Cancel) => reference,
+            (other, _) => return other.reply(),
+        };
+        let ask = Ask {
+            kind,
+            order,
+            reason,
+            parcels,
+        };
+        self.said(Request::Ask(ask, source), wait).await
+    }
+
+    /// The last word within `wait`, else the first one.
+    async fn said(&self, request: Request, wait: Option<Duration>) -> Reply {
+        let Ok(mut said) = self.bench.ask(request).await else {
+            return stopped();
+        };
+        let mut heard: Option<Said> = None;
+        let listening = async {
+            while let Some(next) = said.recv().await {
+                let enough = next.last || wait.is_none();
+                heard = Some(next);
+                if enough {
+                    return;
+                }
+            }
+        };
+        // Running out of time is an answer as well: what was heard so far.
+        drop(tokio::time::timeout(wait.unwrap_or(ACCEPT), listening).await);
+        Reply::Scan(Box::new(heard.map_or_else(
+            || ScanReply {
+                outcome: Outcome::Accepted,
+                timings_ms: Timings::default(),
+                ..ScanReply::new(Outcome::Accepted, "The station is still looking.")
+            },
+            |said| said.reply,
+        )))
+    }
+
+    async fn orders(&self, query: OrdersQuery) -> Reply {
+        let ledger = self.hub.ledger().clone();
+        let found = tokio::task::spawn_blocking(move || {
+            ledger.query(&Query {
+                state: query.state,
+                text: query.q,
+                limit: query.limit,
+                after: query.after.map(OrderId),
+            })
+        })
+        .await;
+        match found {
+            Ok(orders) => Reply::Lines(
+                orders
+                    .iter()
+                    .map(|order| documents::order(order, &[]))
+                    .collect(),
+            ),
+            Err(panic) => Reply::Failed {
+                code: Code::Internal,
+                detail: panic.to_string(),
+            },
+        }
+    }
+
+    /// The order of a number or ledger id, as new as the core has it.
+    async fn named(&self, reference: &str) -> Named {
+        let ledger = self.hub.ledger().clone();
+        let alias = reference.to_ascii_lowercase();
+        let Ok(found) = tokio::task::spawn_blocking(move || ledger.find(&alias)).await else {
+            return Named::None;
+        };
+        let mut orders = found.orders;
+        if let Some(at) = orders.iter().position(|o| o.id.as_str() == reference) {
+            orders = vec![orders.swap_remove(at)];
+        } else if orders
+            .iter()
+            .any(|o| o.number.eq_ignore_ascii_case(reference))
+        {
+            orders.retain(|o| o.number.eq_ignore_ascii_case(reference));
+        }
+        match orders.len() {
+            0 => Named::None,
+            1 => {
+                let order = orders.swap_remove(0);
+                match self.bench.order(order.id.clone()).await {
+                    Ok(Some(newer)) if newer.seq > order.seq => Named::One(Box::new(newer)),
+                    _ => Named::One(Box::new(order)),
+                }
+            }
+            _ => Named::Several(
+                orders
+                    .iter()
+                    .take(MATCHES)
+                    .map(|order| Candidate {
+                        id: order.id.to_string(),
+                        account: order.account.to_string(),
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    async fn picture(&self, order: &Order, page: u16) -> Reply {
+        let labels: Vec<PageJob> = order
+            .live()
+            .flat_map(|shipment| {
+                shipment
+                    .pages
+                    .iter()
+                    .filter(|page| page.role == PageRole::Label)
+                    .filter_map(|page| {
+                        Some(PageJob {
+                            printer: page.printer.clone(),
+                            number: order.number.clone(),
+                            document: shipment.documents.get(usize::from(page.document))?.clone(),
+                            index: page.index,
+                            n: 1,
+                            of: 1,
+                            courier: shipment.carrier.clone(),
+                            tracking: shipment.tracking.clone(),
+                        })
+                    })
+            })
+            .collect();
+        let Some(job) = labels.get(usize::from(page) - 1) else {
+            return Reply::NotFound {
+                detail: "This order has no such label.".to_owned(),
+            };
+        };
+        match self.hub.paper().picture(self.hub.ledger(), job).await {
+            Ok(png) => Reply::Png(png),
+            Err((Code::LabelMissing, detail)) => Reply::NotFound { detail },
+            Err((code, detail)) => Reply::Failed { code, detail },
+        }
+    }
+
+    async fn status(&self) -> Option<Value> {
+        let glance = self.bench.glance().await.ok()?;
+        let ledger = self.hub.ledger().clone();
+        let (stats, health) =
+            tokio::task::spawn_blocking(move || (ledger.stats(), ledger.health()))
+                .await
+                .ok()?;
+        let printers: Vec<Value> = self
+            .hub
+            .paper()
+            .statuses()
+            .map(|(name, status)| {
+                let trouble = glance
+                    .printers
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .and_then(|(_, trouble)| *trouble);
+                let code = trouble.or(status.code.filter(|_| !status.ready));
+                json!({
+                    "name": name,
+                    "state": if code.is_some() { "needs-hand" } else { "ready" },
+                    "code": code,
+                    "detail": status.detail,
+                    "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
+                })
+            })
+            .collect();
+        let question = glance
+            .question
+            .as_ref()
+            .map(|(order, code, next)| json!({ "order": order, "code": code, "next": next }));
+        Some(json!({
+            "station": self.name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "state": state_word(&glance, !health.is_empty()),
+            "online": { "starshipit": glance.online, "cartoncloud": Value::Null },
+            "printers": printers,
+            "scanners": [],
+            "question": question,
+            "waiting": glance.working,
+            "queued": glance.queued,
+            "held": glance.held,
+            "in_doubt": glance.in_doubt,
+            "writebacks": { "pending": 0, "oldest_s": Value::Null, "conflicts": 0 },
+            "ledger": {
+                "orders": stats.orders,
+                "open": stats.open,
+                "bytes": stats.bytes_on_disk,
+                "flushes": stats.flushes,
+                "last_flush_us": stats.last_flush_us,
+            },
+            "health": health
+                .iter()
+                .map(|(code, detail)| json!({ "code": code, "detail": detail }))
+                .collect::<Vec<_>>(),
+            "at": documents::rfc3339(self.now()),
+        }))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().wall
+    }
+
+    /// What happens, as documents for pages that follow.
+    async fn forward(self: Arc<Self>, to: broadcast::Sender<web::Event>) {
+        let mut events = self.bench.events();
+        loop {
+            let (kind, data) = match events.recv().await {
+                Ok(Event::Answer {
+                    source,
+                    scanned,
+                    said,
+                }) => {
+                    let Ok(mut data) = serde_json::to_value(&said.reply) else {
+                        continue;
+                    };
+                    data["scanned"] = json!(scanned);
+                    data["trigger"] = json!(source.trigger);
+                    data["user"] = json!(source.user);
+                    data["last"] = json!(said.last);
+                    (EventKind::Scan, data)
+                }
+                Ok(Event::Order(order)) => (EventKind::Order, documents::order(&order, &[])),
+                Ok(Event::Signal(_)) => match self.status().await {
+                    Some(status) => (EventKind::Status, status),
+                    None => return,
+                },
+                Err(RecvError::Lagged(missed)) => {
+                    tracing::debug!(missed, "pages missed events");
+                    continue;
+                }
+                Err(RecvError::Closed) => return,
+            };
+            // Nobody may be looking.
+            drop(to.send(web::Event { kind, data }));
+        }
+    }
+}
+
+enum Named {
+    One(Box<Order>),
+    Several(Vec<Candidate>),
+    None,
+}
+
+impl Named {
+    fn reply(self) -> Reply {
+        match self {
+            Self::Several(candidates) => Reply::Ambiguous(candidates),
+            Self::One(_) | Self::None => Reply::NotFound {
+                detail: "The ledger knows no such order.".to_owned(),
+            },
+        }
+    }
+}
+
+fn stopped() -> Reply {
+    Reply::Failed {
+        code: Code::Internal,
+        detail: "The station is stopping.".to_owned(),
+    }
+}
+
+/// The one word of contract 24.
+fn state_word(glance: &Glance, sick: bool) -> &'static str {
+    let trouble = glance.printers.iter().any(|(_, code)| code.is_some());
+    if glance.draining {
+        "draining"
+    } else if glance.paused {
+        "paused"
+    } else if trouble || sick {
+        "fault"
+    } else if glance.working > 0 {
+        "working"
+    } else {
+        "ready"
+    }
+}

@@ -1,0 +1,303 @@
+//! Start to stop of the whole program.
+//!
+//! Start: lock, ledger, rooms, station, triggers, web, "ready". Stop (SIGTERM, SIGINT): no new
+//! work, running calls and pages come to their end, ledger closed, exit 0. A ledger that cannot
+//! keep records ends the process at once: systemd starts it again.
+
+use super::bench::{self, Bench};
+use super::clock::{Clock, is_plausible};
+use super::compose::{self, ComposeError};
+use super::hub::Hub;
+use super::paper::Paper;
+use super::port::Port;
+use super::scanners;
+use crate::config::model::Config;
+use crate::config::secret::SecretRef;
+use crate::label::Worker;
+use crate::ledger::{DbCheck, Ledger, LedgerError};
+use crate::starshipit::{SetupError, Starshipit};
+use crate::station::{Recovered, Station};
+use crate::system::durable;
+use crate::trigger::{self, Triggers};
+use crate::web::{self, Serving};
+use secrecy::SecretString;
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long running calls and pages may take to end after a stop was asked for: longer than a
+/// courier's call, shorter than systemd's patience.
+const GRACE: Duration = Duration::from_secs(75);
+/// How long answers may take on their way out after that.
+const WEB_GRACE: Duration = Duration::from_secs(2);
+/// HTTP calls that wait at the station's door.
+const CALLS: usize = 64;
+/// How often old orders are forgotten, a little at a time.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// What `run` needs besides the configuration.
+pub struct Options {
+    /// The configuration.
+    pub config: Config,
+    /// Reads a secret by its key and reference.
+    pub secret: Box<dyn Fn(&str, &SecretRef) -> Result<SecretString, ComposeError> + Send + Sync>,
+    /// This program, for the worker process and the database check.
+    pub program: PathBuf,
+}
+
+/// Why the program cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration cannot be put to work.
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    /// The ledger cannot be opened.
+    #[error("the ledger cannot be opened")]
+    Ledger(#[from] LedgerError),
+    /// The Starshipit client cannot be made.
+    #[error("the Starshipit client cannot be made")]
+    Starshipit(#[from] SetupError),
+    /// A scanner's address cannot be used.
+    #[error(transparent)]
+    Trigger(#[from] trigger::StartError),
+    /// The web address or the control socket cannot be used.
+    #[error(transparent)]
+    Web(#[from] web::StartError),
+    /// The web token cannot be read or made.
+    #[error(transparent)]
+    Token(#[from] web::token::TokenError),
+    /// A file cannot be used.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// How the program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Asked to stop, and nothing was cut.
+    Stopped,
+    /// The ledger failed.
+    Failed(String),
+}
+
+/// The ready line of contract 18.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ready {
+    event: &'static str,
+    /// Bench page and API.
+    pub web: String,
+    /// Control socket.
+    pub control: PathBuf,
+    /// Scanners that listen.
+    pub scanners: Vec<ReadyScanner>,
+}
+
+/// A scanner that listens.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReadyScanner {
+    /// Its name.
+    pub name: String,
+    /// Where.
+    pub listen: SocketAddr,
+}
+
+/// The running program.
+pub struct Running {
+    /// The ready line.
+    pub ready: Ready,
+    /// Reaches the station.
+    pub bench: Bench,
+    drain: watch::Sender<bool>,
+    fatal: watch::Receiver<Option<String>>,
+    station: JoinHandle<()>,
+    ledger: Ledger,
+    serving: Serving,
+    triggers: Triggers,
+}
+
+/// Starts everything. When this returns, scans are taken.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let clock = Clock::start();
+    let config = options.config;
+    let now = clock.now();
+    let state_dir = &config.station.state_dir;
+    durable::create_dir_all(state_dir).map_err(|cause| StartError::Io {
+        what: format!("the state folder {} cannot be made", state_dir.display()),
+        cause,
+    })?;
+    let check = DbCheck::Child {
+        program: options.program.clone(),
+        args: vec!["db-check".into()],
+    };
+    let settings = compose::ledger(&config, check);
+    let (ledger, recovered) = tokio::task::spawn_blocking(move || Ledger::open(settings, now.wall))
+        .await
+        .map_err(|panic| StartError::Io {
+            what: "the ledger task failed".to_owned(),
+            cause: std::io::Error::other(panic),
+        })??;
+    if let Some(place) = &recovered.quarantined {
+        tracing::error!(code = "ledger-quarantined", place = %place.display(), "the index was damaged and set aside");
+    }
+    let starshipit = Starshipit::new(compose::starshipit(&config, &options.secret)?)?;
+    let label = compose::label(&config);
+    let worker = Worker::new(
+        options.program.clone(),
+        vec!["render-worker".to_owned()],
+        label.clone(),
+    );
+    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock);
+    let trusted = is_plausible(now.wall);
+    if !trusted {
+        tracing::warn!(
+            code = "clock-not-set",
+            "the clock shows a time that cannot be"
+        );
+    }
+    let (station, first) = Station::start(
+        compose::station(&config),
+        Recovered {
+            orders: recovered.orders,
+            acts: recovered.acts,
+            paused: recovered.paused,
+            highest_act: recovered.highest_act,
+            clock_trusted: trusted,
+        },
+        now,
+    );
+    let (bench, messages) = bench::channel();
+    let (fatal, fatal_rx) = watch::channel(None);
+    let (drain, drain_rx) = watch::channel(false);
+    let hub = Hub::new(bench.clone(), ledger.clone(), starshipit, paper, fatal);
+    let station = tokio::spawn(bench::run(
+        station,
+        first,
+        Arc::clone(&hub),
+        messages,
+        clock,
+        drain_rx.clone(),
+        GRACE,
+    ));
+    sweep(ledger.clone(), clock, drain_rx.clone());
+    let (door, calls, events) = web::Station::new(CALLS);
+    Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
+    let token = match &config.web.token {
+        Some(reference) => (options.secret)("web.token", reference)?,
+        None => web::token::load_or_make(&config.station.state_dir)?,
+    };
+    let serving = web::serve(
+        web::Settings {
+            station: config.station.name.clone(),
+            command_prefix: config.scan.command_prefix.clone(),
+            listen: config.web.listen,
+            control: config.station.state_dir.join(web::CONTROL_SOCKET),
+            token,
+            hosts: config.web.hosts.clone(),
+        },
+        door,
+    )
+    .await?;
+    let triggers = scanners::start(&config, bench.clone()).await?;
+    let ready = Ready {
+        event: "ready",
+        web: format!("http://{}", serving.web),
+        control: serving.control.clone(),
+        scanners: triggers
+            .scanners
+            .iter()
+            .filter_map(|scanner| {
+                Some(ReadyScanner {
+                    name: scanner.name.clone(),
+                    listen: scanner.listen?,
+                })
+            })
+            .collect(),
+    };
+    write_ready(&config.station.state_dir, &ready)?;
+    // Without systemd there is nobody to tell; that is not an error.
+    drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    Ok(Running {
+        ready,
+        bench,
+        drain,
+        fatal: fatal_rx,
+        station,
+        ledger,
+        serving,
+        triggers,
+    })
+}
+
+impl Running {
+    /// Waits until `stop` ends or the ledger fails, then drains and closes.
+    pub async fn until(mut self, stop: impl Future<Output = ()>) -> Exit {
+        let failed = async {
+            match self.fatal.wait_for(Option::is_some).await {
+                Ok(why) => why.clone(),
+                // The hub lives as long as the station's loop; without it there is nothing to run.
+                Err(_) => Some("the station's loop has ended".to_owned()),
+            }
+        };
+        let why = tokio::select! {
+            () = stop => None,
+            why = failed => why,
+            _ = &mut self.station => Some("the station's loop has ended".to_owned()),
+        };
+        if let Some(why) = why {
+            return Exit::Failed(why);
+        }
+        drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+        // No new scans; requests that wait for what is under way are answered.
+        drop(self.triggers);
+        self.drain.send_replace(true);
+        if self.station.await.is_err() {
+            return Exit::Failed("the station's loop failed while stopping".to_owned());
+        }
+        self.serving.drain(WEB_GRACE).await;
+        let ledger = self.ledger;
+        match tokio::task::spawn_blocking(move || ledger.close()).await {
+            Ok(Ok(())) => Exit::Stopped,
+            Ok(Err(error)) => Exit::Failed(error.to_string()),
+            Err(panic) => Exit::Failed(panic.to_string()),
+        }
+    }
+}
+
+/// Forgets old orders a little at a time.
+fn sweep(ledger: Ledger, clock: Clock, mut drain: watch::Receiver<bool>) {
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP) => {}
+                _ = drain.changed() => return,
+            }
+            let (ledger, now) = (ledger.clone(), clock.now().wall);
+            match tokio::task::spawn_blocking(move || ledger.sweep(now)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "old orders could not be forgotten"),
+                Err(panic) => tracing::error!(error = %panic, "the sweep failed"),
+            }
+        }
+    });
+}
+
+/// The ready line, also for whoever comes later (contract 18).
+fn write_ready(state_dir: &std::path::Path, ready: &Ready) -> Result<(), StartError> {
+    let path = state_dir.join("ready.json");
+    let cannot = |cause: std::io::Error| StartError::Io {
+        what: format!("{} cannot be written", path.display()),
+        cause,
+    };
+    let text = serde_json::to_vec(ready).map_err(|error| cannot(error.into()))?;
+    durable::replace(&path, &text).map_err(cannot)
+}
