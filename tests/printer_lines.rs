@@ -117,7 +117,10 @@ async fn hostile_answers_are_no_answers_and_cost_no_more_than_silence() {
         );
         let all = taken.wait_for(|taken| *taken >= report.bytes);
         let all = tokio::time::timeout(PATIENCE, all).await;
-        assert!(all.is_ok_and(|all| all.is_ok()), "{what}: the label was not taken");
+        assert!(
+            all.is_ok_and(|all| all.is_ok()),
+            "{what}: the label was not taken"
+        );
     }
 }
 
