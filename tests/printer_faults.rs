@@ -4,6 +4,12 @@
 //! Promises checked in every cell: `NotStarted` only when no label can come out, `Printed` only
 //! when it did, never two labels, and an end within the deadlines.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken helper is a failed test"
+)]
+
 use printstation::domain::{Bitmap, Code, PrintOutcome, Proof, Timestamp};
 use printstation::printer::{
     Connection, Job, Language, Limits, PageBytes, PrintReport, Printer, Settings,

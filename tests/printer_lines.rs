@@ -2,6 +2,12 @@
 //!
 //! Real sockets, a real pty and a real FIFO; nothing here is a printer.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken helper is a failed test"
+)]
+
 use printstation::domain::{Bitmap, Code, PrintOutcome, Proof, Timestamp};
 use printstation::printer::{
     Connection, Job, Language, Limits, PageBytes, PrintReport, Printer, Settings, UsbDevice,
