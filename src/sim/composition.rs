@@ -1,5 +1,6 @@
 //! All simulators together: what `printstation sim` and `printstation demo` start.
 
+use crate::sim::printer::{self, Speaks};
 use crate::sim::starshipit::admin::Seed;
 use crate::sim::starshipit::faults::{Fault, FaultKind};
 use crate::sim::starshipit::{Account, Endpoint, Options, Server, Switches};
@@ -31,6 +32,10 @@ pub struct SimOptions {
     pub faults: Vec<Fault>,
     /// How long the courier takes at a print.
     pub print_latency: Duration,
+    /// Printers.
+    pub printers: Vec<PrinterSpec>,
+    /// Directory for one PNG per printed label.
+    pub out: Option<PathBuf>,
 }
 
 impl Default for SimOptions {
@@ -46,7 +51,83 @@ impl Default for SimOptions {
             switches: server.switches,
             faults: server.faults,
             print_latency: server.print_latency,
+            printers: Vec::new(),
+            out: None,
         }
+    }
+}
+
+/// A simulated printer, as `--printer` says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrinterSpec {
+    /// Its name.
+    pub name: String,
+    /// Where it listens; port 0 lets the system choose.
+    pub addr: SocketAddr,
+    /// What it understands.
+    pub language: Speaks,
+    /// Dots per inch.
+    pub dpi: u32,
+}
+
+/// A `--printer` text that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{text}' is no printer ({why}): NAME=ADDR:PORT,zpl or NAME=ADDR:PORT,escpos,203")]
+pub struct PrinterSpecError {
+    text: String,
+    why: &'static str,
+}
+
+impl std::str::FromStr for PrinterSpec {
+    type Err = PrinterSpecError;
+
+    /// `NAME=ADDR:PORT[,LANGUAGE[,DPI]]`; ZPL at 203 dpi when left out.
+    fn from_str(text: &str) -> Result<Self, PrinterSpecError> {
+        let error = |why| PrinterSpecError {
+            text: text.to_owned(),
+            why,
+        };
+        let (name, rest) = text.split_once('=').ok_or(error("no name"))?;
+        // The name becomes part of a file name.
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
+            return Err(error("a name is letters, digits, - and _"));
+        }
+        let mut parts = rest.split(',').map(str::trim);
+        let addr = parts
+            .next()
+            .and_then(|a| a.parse().ok())
+            .ok_or(error("no address"))?;
+        let language = match parts.next() {
+            None | Some("zpl") => Speaks::Zpl,
+            Some("escpos") => Speaks::Escpos,
+            Some(_) => return Err(error("it speaks zpl or escpos")),
+        };
+        let dpi = match parts.next().map(str::parse) {
+            None => 203,
+            Some(Ok(dpi)) if (100..=600).contains(&dpi) => dpi,
+            Some(_) => return Err(error("dpi is 100 to 600")),
+        };
+        if parts.next().is_some() {
+            return Err(error("too many parts"));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            addr,
+            language,
+            dpi,
+        })
+    }
+}
+
+impl PrinterSpec {
+    async fn start(&self, out: Option<PathBuf>) -> io::Result<printer::Server> {
+        let mut options = printer::Options::new(self.name.as_str(), self.language);
+        // A 104 mm head, and a label of 150 mm, whatever the resolution.
+        options.width_dots = options.width_dots * self.dpi / options.dpi;
+        options.height_dots = options.height_dots * self.dpi / options.dpi;
+        options.dpi = self.dpi;
+        printer::Server::start(self.addr, options, out).await
     }
 }
 
@@ -56,6 +137,17 @@ pub struct Ready {
     event: &'static str,
     /// Where Starshipit is and who may call it.
     pub starshipit: StarshipitReady,
+    /// Printers by name.
+    pub printers: Vec<PrinterReady>,
+}
+
+/// A printer's part of [`Ready`].
+#[derive(Clone, Debug, Serialize)]
+pub struct PrinterReady {
+    /// Its name.
+    pub name: String,
+    /// Where it listens.
+    pub addr: SocketAddr,
 }
 
 /// Starshipit's part of [`Ready`].
@@ -74,6 +166,8 @@ pub struct StarshipitReady {
 pub struct Sims {
     /// Starshipit.
     pub starshipit: Server,
+    /// Printers by name, in the order given.
+    pub printers: Vec<(String, printer::Server)>,
 }
 
 impl Sims {
@@ -101,7 +195,15 @@ impl Sims {
                 starshipit.add_order(seed)?;
             }
         }
-        Ok(Self { starshipit })
+        let mut printers = Vec::with_capacity(options.printers.len());
+        for spec in options.printers {
+            let server = spec.start(options.out.clone()).await?;
+            printers.push((spec.name, server));
+        }
+        Ok(Self {
+            starshipit,
+            printers,
+        })
     }
 
     /// What was started.
@@ -113,10 +215,18 @@ impl Sims {
                 admin: self.starshipit.admin_url(),
                 accounts: self.starshipit.accounts().to_vec(),
             },
+            printers: self
+                .printers
+                .iter()
+                .map(|(name, server)| PrinterReady {
+                    name: name.clone(),
+                    addr: server.addr(),
+                })
+                .collect(),
         }
     }
 
-    /// Stops everything; see [`Server::stop`].
+    /// Stops everything; see [`Server::stop`]. Printers are switched off by being dropped.
     pub async fn stop(self) {
         self.starshipit.stop().await;
     }

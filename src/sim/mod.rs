@@ -10,4 +10,4 @@ pub mod label_pdf;
 pub mod printer;
 pub mod starshipit;
 
-pub use composition::{Ready, SimOptions, Sims, run};
+pub use composition::{PrinterSpec, Ready, SimOptions, Sims, run};

@@ -197,6 +197,8 @@ where
             }
         }
     }
+    // Closes the listener: whoever comes now is told so instead of waiting for nothing.
+    drop(next);
     while connections.join_next().await.is_some() {}
 }
 

@@ -3,7 +3,7 @@
 use crate::{Bench, until};
 use printstation::sim::starshipit::admin::{Deed, Seed};
 use printstation::sim::starshipit::{Account, Options, Sale, Server};
-use printstation::sim::{SimOptions, Sims};
+use printstation::sim::{PrinterSpec, SimOptions, Sims};
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -185,6 +185,43 @@ async fn reqwest_get(sims: &Sims, path: &str) -> Value {
         .unwrap();
     let url = format!("{}{path}", sims.starshipit.admin_url());
     serde_json::from_str(&http.get(url).send().await.unwrap().text().await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn printers_start_with_starshipit_and_put_their_labels_into_the_folder() {
+    for bad in [
+        "label",
+        "=127.0.0.1:0",
+        "a/b=127.0.0.1:0",
+        "label=nowhere",
+        "label=127.0.0.1:0,tspl",
+        "label=127.0.0.1:0,zpl,9",
+        "label=127.0.0.1:0,zpl,203,x",
+    ] {
+        assert!(bad.parse::<PrinterSpec>().is_err(), "{bad}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let printers = ["label=127.0.0.1:0,zpl", "till=127.0.0.1:0,escpos,180"];
+    let options = SimOptions {
+        printers: printers.iter().map(|p| p.parse().unwrap()).collect(),
+        out: Some(dir.path().to_owned()),
+        ..SimOptions::default()
+    };
+    let sims = Sims::start(options).await.unwrap();
+    let ready = serde_json::to_value(sims.ready()).unwrap();
+    assert_eq!(ready["printers"][1]["name"], "till");
+    let addr = ready["printers"][0]["addr"].as_str().unwrap().to_owned();
+    let mut line = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let label = b"^XA^PW832^LL1218^FO50,50^GB200,200,200^FS^XZ";
+    tokio::io::AsyncWriteExt::write_all(&mut line, label)
+        .await
+        .unwrap();
+    let labels = sims.printers[0]
+        .1
+        .wait_for_labels(1, Duration::from_secs(30))
+        .await;
+    assert_eq!(labels.unwrap().len(), 1);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 #[test]
