@@ -1,6 +1,13 @@
 //! The Starshipit client over real sockets: against the simulator under every switch and fault,
 //! and against a server of raw bytes for what no simulator says.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise; helpers are not seen as tests"
+)]
+
+#[path = "wire_starshipit/copies.rs"]
+mod copies;
 #[path = "wire_starshipit/faults.rs"]
 mod faults;
 #[path = "wire_starshipit/looks.rs"]

@@ -134,7 +134,16 @@ fn linear(bitmap: &Bitmap, dpi: u16) -> Vec<ReadCode> {
     let mut found: Vec<Sighting> = Vec::new();
     let mut y = step / 2;
     while y + dots(4) < bitmap.height {
-        for piece in pieces(bitmap.row(y), bitmap.row(y + dots(4)), dots(25), dots(100)) {
+        // Twice: a code of wide modules has white spaces inside that are as wide as the quiet zone
+        // of a small one.
+        let (row, below) = (bitmap.row(y), bitmap.row(y + dots(4)));
+        let mut candidates = pieces(row, below, dots(25), dots(100));
+        for wide in pieces(row, below, dots(60), dots(100)) {
+            if !candidates.contains(&wide) {
+                candidates.push(wide);
+            }
+        }
+        for piece in candidates {
             let known = found.iter_mut().find(|seen| {
                 seen.from < piece.1 && piece.0 < seen.to && y - seen.last_row <= 2 * step
             });
@@ -229,7 +238,9 @@ fn alike(row: &[u8], below: &[u8], from: u32, to: u32) -> bool {
 }
 
 /// White added to both ends of a piece: readers ask for a quiet zone, pieces are cut at it.
-const MARGIN: usize = 24;
+///
+/// Wide enough for modules of 1 mm at 300 dpi.
+const MARGIN: usize = 120;
 
 struct Readers {
     code_128: Code128Reader,
@@ -456,5 +467,26 @@ mod tests {
                 text: "AB1234".into()
             }]
         );
+    }
+
+    #[test]
+    fn modules_of_two_to_six_dots_are_read_alike() {
+        let modules = barcoders::sym::code128::Code128::new("\u{181}PS5382708207")
+            .unwrap()
+            .encode();
+        for dots in 2..=6_u32 {
+            let mut page = Bitmap::new_white(1100, 400);
+            for (n, module) in (0_u32..).zip(&modules) {
+                for x in 0..dots {
+                    for y in 100..300 {
+                        if *module == 1 {
+                            page.set_black(20 + n * dots + x, y);
+                        }
+                    }
+                }
+            }
+            let read: Vec<String> = read(&page, 203, &[]).into_iter().map(|c| c.text).collect();
+            assert_eq!(read, ["PS5382708207"], "{dots} dots a module");
+        }
     }
 }

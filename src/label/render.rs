@@ -224,8 +224,8 @@ impl<'a> Pages<'a> {
     fn add(&mut self, source_index: u16, source: &Source) -> Result<(), LabelError> {
         let page = source.area();
         let dots = page.width() * page.height() * self.job.media.dots_per_mm().powi(2);
-        // Only a page that is drawn must be within the limit; NaN is not.
-        let too_large = !(dots <= self.job.max_pixels as f64);
+        // Only a page that is drawn must be within the limit; not-a-number is not.
+        let too_large = dots.is_nan() || dots > self.job.max_pixels as f64;
         let rules: Vec<Area> = self
             .job
             .crops

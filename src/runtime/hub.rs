@@ -352,10 +352,15 @@ impl Hub {
 
     async fn find(&self, act: ActId, accounts: Vec<AccountName>, texts: Vec<(Lookup, String)>) {
         let mut result = starshipit::FindResult::default();
-        for (text, lookups) in grouped(texts) {
+        for (lookup, text) in texts {
+            let by = match lookup {
+                Lookup::OrderNumber => starshipit::Lookup::OrderNumber,
+                Lookup::Reference => starshipit::Lookup::Reference,
+                Lookup::Tracking => starshipit::Lookup::Tracking,
+            };
             result = self
                 .starshipit
-                .find(&accounts, &text, &lookups, Priority::Scan)
+                .look_up(&accounts, by, &text, Priority::Scan)
                 .await;
             if !result.hits.is_empty() || !result.failures.is_empty() {
                 break;
@@ -487,21 +492,4 @@ impl Hub {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Look-ups with the same text, in order, as one.
-fn grouped(texts: Vec<(Lookup, String)>) -> Vec<(String, Vec<starshipit::Lookup>)> {
-    let mut groups: Vec<(String, Vec<starshipit::Lookup>)> = Vec::new();
-    for (lookup, text) in texts {
-        let lookup = match lookup {
-            Lookup::OrderNumber => starshipit::Lookup::OrderNumber,
-            Lookup::Reference => starshipit::Lookup::Reference,
-            Lookup::Tracking => starshipit::Lookup::Tracking,
-        };
-        match groups.last_mut() {
-            Some((same, lookups)) if *same == text => lookups.push(lookup),
-            _ => groups.push((text, vec![lookup])),
-        }
-    }
-    groups
 }

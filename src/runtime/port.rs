@@ -3,7 +3,7 @@
 use super::bench::{Bench, Event, Request, Said};
 use super::clock::Clock;
 use super::hub::Hub;
-use crate::config::model::Config;
+use crate::config::model::{Config, Scanner, ScannerConnection};
 use crate::domain::outcome::{Candidate, Timings};
 use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
 use crate::ledger::Query;
@@ -23,6 +23,7 @@ const MATCHES: usize = 10;
 /// Answers calls until the door is closed.
 pub(super) struct Port {
     name: String,
+    scanners: Vec<Value>,
     bench: Bench,
     hub: Arc<Hub>,
     clock: Clock,
@@ -32,6 +33,7 @@ impl Port {
     pub(super) fn new(config: &Config, bench: Bench, hub: Arc<Hub>, clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             name: config.station.name.clone(),
+            scanners: config.scanners.iter().map(scanner).collect(),
             bench,
             hub,
             clock,
@@ -276,7 +278,7 @@ impl Port {
             "state": state_word(&glance, !health.is_empty()),
             "online": { "starshipit": glance.online, "cartoncloud": Value::Null },
             "printers": printers,
-            "scanners": [],
+            "scanners": self.scanners,
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
@@ -360,6 +362,19 @@ fn stopped() -> Reply {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),
     }
+}
+
+/// A scanner as the configuration names it, and whether this version reads it.
+fn scanner(scanner: &Scanner) -> Value {
+    let read = !matches!(
+        scanner.connection,
+        ScannerConnection::Evdev(_) | ScannerConnection::Serial { .. }
+    );
+    json!({
+        "name": scanner.name,
+        "connection": scanner.connection,
+        "state": if read { "reading" } else { "not-in-this-version" },
+    })
 }
 
 /// The one word of contract 24.

@@ -133,11 +133,12 @@ pub(crate) fn bought(asked: i64, reply: Reply) -> (Bought, Vec<Vec<u8>>) {
     (bought, bytes)
 }
 
-/// SHA-256, first 16 bytes in hex, over address, items × quantity, weight, method and service.
+/// SHA-256, first 16 bytes in hex, over address, items × quantity × weight, and shipping method.
 ///
-/// Blanks and letter case do not count, nor does the order of the items. Printing may set courier,
-/// service and parcels, and so the fingerprint: the one to keep "at purchase" (contract 6) is that
-/// of a look after the purchase.
+/// Blanks and letter case do not count, nor does the order of the items. Courier, service and
+/// parcels are left out although contract 6 names the service: buying itself sets them (account
+/// rules choose at print time), and a held label must not look changed because it was bought. The
+/// shipping method, by which the rules choose, is in.
 fn fingerprint(order: &Order) -> String {
     let mut text = String::from("1\n");
     text.push_str(&place(order));
@@ -161,24 +162,7 @@ fn fingerprint(order: &Order) -> String {
         text.push_str(&item);
         text.push('\n');
     }
-    let mut parcels: Vec<String> = order
-        .packages
-        .0
-        .iter()
-        .filter_map(|p| p.0.as_ref())
-        .map(|p| grams(p.weight.0))
-        .collect();
-    parcels.sort();
-    let carrier = Text(carrier(&order.carrier));
-    // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        "{}\n{}\n{}\n{}",
-        parcels.join("|"),
-        folded(&order.shipping_method),
-        folded(&carrier),
-        folded(&order.carrier_service_code),
-    );
+    text.push_str(&folded(&order.shipping_method));
     hex(&Sha256::digest(text.as_bytes())[..16])
 }
 

@@ -1,6 +1,6 @@
 //! Starshipit: typed client, tolerant wire types, limiter; its errors mapped to domain codes.
 //!
-//! Corridor: [`Starshipit`] (`calls`, `find`) builds a request → `limiter` lets it out → `http` sends
+//! Corridor: [`Starshipit`] (`calls`, `find`) asks → `send` builds the request → `limiter` lets it out → `http` sends
 //! it once → `reply` judges what came back → `mapping` makes domain words of it.
 //!
 //! Invariants: a call that buys is sent exactly once per call of [`Starshipit::print`],
@@ -17,6 +17,7 @@ mod limiter;
 mod mapping;
 mod reason;
 mod reply;
+mod send;
 mod wire;
 
 pub use calls::{Offer, RecentlyPrinted};

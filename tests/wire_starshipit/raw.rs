@@ -55,6 +55,14 @@ impl Raw {
 
 /// One request per connection: head, body by its length, the reply, the end.
 async fn serve(mut stream: TcpStream, reply: Arc<Vec<u8>>, seen: Arc<Mutex<Vec<String>>>) {
+    if read_request(&mut stream, &seen).await {
+        let _ = stream.write_all(&reply).await;
+        let _ = stream.shutdown().await;
+    }
+}
+
+/// Reads a whole request and remembers it.
+async fn read_request(stream: &mut TcpStream, seen: &Mutex<Vec<String>>) -> bool {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -71,16 +79,14 @@ async fn serve(mut stream: TcpStream, reply: Arc<Vec<u8>>, seen: Arc<Mutex<Vec<S
                 .unwrap_or(0);
             if body.len() >= length {
                 seen.lock().unwrap().push(text);
-                break;
+                return true;
             }
         }
         match stream.read(&mut chunk).await {
             Ok(n) if n > 0 => request.extend_from_slice(&chunk[..n]),
-            _ => return,
+            _ => return false,
         }
     }
-    let _ = stream.write_all(&reply).await;
-    let _ = stream.shutdown().await;
 }
 
 fn http(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
@@ -153,6 +159,36 @@ async fn a_purchase_whose_reply_cannot_be_read_is_unknown_and_was_sent_once() {
         );
         assert_eq!(server.requests().len(), 1, "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_purchase_lost_on_a_connection_that_was_used_before_is_not_sent_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let raw = Raw {
+        addr: listener.local_addr().unwrap(),
+        requests: Arc::default(),
+    };
+    let seen = Arc::clone(&raw.requests);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let seen = Arc::clone(&seen);
+            tokio::spawn(async move {
+                // The first request is answered and the connection stays; the second is read
+                // to its end, and then the connection is closed.
+                if read_request(&mut stream, &seen).await {
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+                    let head = format!("{head}Content-Length: {}\r\n\r\n", ORDER_FULL.len());
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    stream.write_all(ORDER_FULL).await.unwrap();
+                    read_request(&mut stream, &seen).await;
+                }
+            });
+        }
+    });
+    let (client, main) = (raw.client(), AccountName::from("main"));
+    client.get(&main, ID, Priority::Scan).await.unwrap();
+    assert_unknown(client.print(&main, ID, false, None, Priority::Scan).await);
+    assert_eq!(raw.requests().len(), 2);
 }
 
 #[tokio::test]
