@@ -1,6 +1,13 @@
 //! The real worker process: this test binary starts itself again as the worker, as the station does
 //! with its own binary. (Own `main`, so that the worker has no test harness in it.)
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test binary without a harness"
+)]
+
 mod label_support;
 
 use label_support::{Label, MEDIA, Sheet, decode, hostile, pdf, real_labels};
