@@ -146,14 +146,15 @@ impl Station {
             }
         };
         let message = lines.join(", ");
+        let reply = ScanReply::new(Outcome::Ignored, message);
+        self.answer_directly(token, source, text.to_string(), reply, out);
+        // Last: what follows a ticket in a list waits until it is out.
         if let Some(printer) = self.settings.printers.first() {
             out.push(Effect::Ticket {
                 printer: printer.clone(),
                 lines,
             });
         }
-        let reply = ScanReply::new(Outcome::Ignored, message);
-        self.answer_directly(token, source, text.to_string(), reply, out);
     }
 }
 
