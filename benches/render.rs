@@ -5,7 +5,6 @@
 //! `../shared/labels`), poppler-utils, ghostscript and GNU time; says SKIPPED where one is absent.
 //! Ours draws, makes 1-bit, reads the barcodes back and writes the bits; the others draw and write.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
-#![expect(clippy::disallowed_methods, reason = "measuring, nothing durable")]
 #![expect(
     clippy::unwrap_used,
     reason = "a benchmark may stop at anything unexpected"

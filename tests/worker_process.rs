@@ -1,5 +1,13 @@
 //! The real worker process: this test binary starts itself again as the worker, as the station does
-//! with its own binary. (Own `main`, so that the worker has no test harness in it.)
+//! with its own binary. (Own `main`, so that the worker has no test harness in it; over 500 lines
+//! because each such binary would need that `main` and its helpers again.)
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test binary without a harness"
+)]
 
 mod label_support;
 

@@ -315,8 +315,13 @@ impl Stage {
     async fn close(self, options: &Options, labels: &Path) -> Result<ExitCode, Failure> {
         let sales = self.starshipit.sales();
         let cents: u64 = sales.iter().map(|sale| sale.price_cents).sum();
-        self.teller
-            .sum(sales.len(), cents, self.printer.labels().len(), labels);
+        let printed = self.printer.labels().len();
+        // The simulated printer draws its pictures behind; they are part of what the demo leaves.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while pictures(labels) < printed && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.teller.sum(sales.len(), cents, printed, labels);
         if !options.once {
             self.teller
                 .note("The station goes on. Scan on its page, or stop it with Ctrl-C.");
@@ -335,6 +340,17 @@ impl Stage {
             Exit::Failed(why) => Err(Failure::internal(why)),
         }
     }
+}
+
+/// Finished pictures in a folder.
+fn pictures(folder: &Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "png"))
+        .count()
 }
 
 /// The orders of the story.

@@ -3,6 +3,9 @@
 //! Runs in the worker process, and in the process of `printstation render`. Each page is drawn once
 //! at the head's dpi; it is drawn a second time only when it must shrink (the scale then goes into
 //! the drawing) or when it is too large to be drawn whole at that resolution.
+//!
+//! Over 500 lines because one page's way is read here from top to bottom; the decisions it takes
+//! are in `place`, `ink`, `read_back` and `raw`.
 
 use super::document::{self, Kind};
 use super::ink::{self, DotBox, Gray};

@@ -70,6 +70,16 @@ impl Hub {
                     self.remember(records, rest);
                     return;
                 }
+                // A ticket announces what follows it: the label is sent when the ticket is done.
+                Effect::Ticket { printer, lines } => {
+                    let rest: Vec<Effect> = effects.collect();
+                    let hub = Arc::clone(self);
+                    tokio::spawn(async move {
+                        hub.paper.ticket(&printer, &lines).await;
+                        hub.carry_out(rest);
+                    });
+                    return;
+                }
                 Effect::Signal(signal) => self.bench.publish(Event::Signal(signal)),
                 // In place, not as a task: "accepted" must not be overtaken by "printed".
                 Effect::Answer {
@@ -131,7 +141,10 @@ impl Hub {
 
     async fn perform(self: Arc<Self>, effect: Effect) {
         match effect {
-            Effect::Remember(_) | Effect::Signal(_) | Effect::Answer { .. } => {
+            Effect::Remember(_)
+            | Effect::Signal(_)
+            | Effect::Answer { .. }
+            | Effect::Ticket { .. } => {
                 // Carried out in place by `carry_out`.
             }
             Effect::Recall { act, alias } => self.recall(act, alias).await,
@@ -298,7 +311,6 @@ impl Hub {
                 );
                 self.bench.tell(Input::Probed { reachable }).await;
             }
-            Effect::Ticket { printer, lines } => self.paper.ticket(&printer, &lines).await,
         }
     }
 

@@ -138,6 +138,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let check = DbCheck::Child {
         program: options.program.clone(),
         args: vec!["db-check".into()],
+        limit: crate::ledger::CHECK_LIMIT,
     };
     let settings = compose::ledger(&config, check);
     let (ledger, recovered) = tokio::task::spawn_blocking(move || Ledger::open(settings, now.wall))
@@ -170,6 +171,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             orders: recovered.orders,
             acts: recovered.acts,
             paused: recovered.paused,
+            bench_seq: recovered.bench_seq,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
