@@ -1,4 +1,6 @@
 //! Documents as couriers make them, drawn for a head: the right part, the right way, readable.
+//!
+//! Over 500 lines: one behaviour after the other, sharing the helpers above them.
 
 mod label_support;
 

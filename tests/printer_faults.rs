@@ -4,6 +4,12 @@
 //! Promises checked in every cell: `NotStarted` only when no label can come out, `Printed` only
 //! when it did, never two labels, and an end within the deadlines.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken helper is a failed test"
+)]
+
 use printstation::domain::{Bitmap, Code, PrintOutcome, Proof, Timestamp};
 use printstation::printer::{
     Connection, Job, Language, Limits, PageBytes, PrintReport, Printer, Settings,
@@ -88,9 +94,8 @@ async fn size_of(speaks: Speaks, language: Language) -> u64 {
         matches!(report.outcome, PrintOutcome::Printed { .. }),
         "{report:?}"
     );
-    server.wait_for_labels(1, PATIENCE).await.unwrap()[0]
-        .bytes
-        .len() as u64
+    server.wait_for_labels(1, PATIENCE).await.unwrap();
+    server.taken()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -163,7 +168,11 @@ async fn cell(speaks: Speaks, language: Language, fault: Fault, when: When, afte
                 *bytes > 0 && report.first_byte.is_some(),
                 "{name}: {report:?}"
             );
-            0..=1
+            // What it held was cancelled, so that a copy is not the second one.
+            match (fault, when) {
+                (Fault::PaperOut | Fault::CoverOpen | Fault::Paused, _) => 0..=0,
+                _ => 0..=1,
+            }
         }
         PrintOutcome::Printed { proof } => {
             assert!(matches!(fault, Fault::Slow { .. }), "{name}: {report:?}");
@@ -190,7 +199,7 @@ async fn cell(speaks: Speaks, language: Language, fault: Fault, when: When, afte
         labels.len() - 1
     );
     for label in labels.iter().skip(1) {
-        assert_eq!(label.image, page(7), "{name}: a damaged label came out");
+        assert!(label.image == page(7), "{name}: a damaged label came out");
     }
     // And the next label is whole, whatever the last one left behind.
     let next = print(&printer, page(9)).await;
@@ -198,7 +207,7 @@ async fn cell(speaks: Speaks, language: Language, fault: Fault, when: When, afte
         matches!(next.outcome, PrintOutcome::Printed { .. }),
         "{name}: {next:?}"
     );
-    assert_eq!(server.labels().last().unwrap().image, page(9), "{name}");
+    assert!(server.labels().last().unwrap().image == page(9), "{name}");
 }
 
 #[tokio::test]
@@ -245,8 +254,9 @@ async fn a_silent_printer_prints_with_the_weakest_proof_and_is_asked_once() {
     }
     let labels = server.wait_for_labels(3, PATIENCE).await.unwrap();
     assert_eq!(labels.len(), 3);
-    // ~HS and the odometer, once.
-    assert_eq!(server.questions(), 2);
+    // ~HS and the odometer at the first label: once, and once more after clearing what an earlier
+    // run may have left half in it.
+    assert_eq!(server.questions(), 4);
     assert_eq!(printer.status().await.back_channel, Some(false));
 }
 
@@ -326,11 +336,11 @@ async fn a_half_label_in_the_printer_does_not_end_up_under_the_next_one() {
         let image = server.labels().last().unwrap().image.clone();
         match language {
             // Cancelled: nothing of it is ever seen.
-            Language::Zpl => assert_eq!(image, page(2)),
+            Language::Zpl => assert!(image == page(2)),
             // Cannot be cancelled: its band is filled up with white, and the label follows whole.
             _ => {
                 let top = image.height - 600;
-                assert_eq!(image.bits[(top * 102) as usize..], page(2).bits);
+                assert!(image.bits[(top * 102) as usize..] == page(2).bits);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::Write as _;
 
 /// What was tried, and why it did not work.
 #[derive(Debug)]
@@ -35,6 +36,15 @@ impl Failure {
     /// With another exit code than 1 (product.md section 5).
     pub fn with_exit(self, exit: u8) -> Self {
         Self { exit, ..self }
+    }
+
+    /// Says it on standard error; the exit code.
+    pub fn tell(&self) -> std::process::ExitCode {
+        let text = format!("printstation: {self}\n");
+        if std::io::stderr().write_all(text.as_bytes()).is_err() {
+            tracing::debug!("standard error is closed");
+        }
+        std::process::ExitCode::from(self.exit)
     }
 
     /// The exit code.

@@ -22,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/printstation/config.toml";
+/// Where the state is when nobody says otherwise.
+pub const DEFAULT_STATE_DIR: &str = "/var/lib/printstation";
 /// Read first, from the same folder: what all benches of a site share.
 pub const SITE_FILE: &str = "site.toml";
 /// A complete configuration with every key, its default and a sentence.

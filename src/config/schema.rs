@@ -96,7 +96,7 @@ fn station(s: &mut Section<'_>, state_dir: Option<&Path>) -> Station {
         state_dir: state_dir
             .map(Path::to_owned)
             .or(written)
-            .unwrap_or_else(|| "/var/lib/printstation".into()),
+            .unwrap_or_else(|| crate::config::DEFAULT_STATE_DIR.into()),
         timezone,
         duties: s.opt_words("duties").unwrap_or_default(),
     }

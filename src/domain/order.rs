@@ -334,7 +334,8 @@ impl Order {
                 (s.tracking.is_empty() && !s.untracked)
                     || s.pages
                         .iter()
-                        .any(|p| matches!(p.state, PageState::Sending | PageState::InDoubt))
+                        // A document in doubt keeps nothing open: nobody is asked about it.
+                        .any(|p| p.state == PageState::Sending)
             }),
             State::Refused | State::Expired | State::Cancelled | State::Known => {
                 self.live().next().is_some()

@@ -56,17 +56,21 @@ const SCREEN: [[u8; 8]; 8] = [
 /// 1 bit per dot: black where the gray is below `threshold`, screened where it is a field.
 pub(crate) fn to_bitmap(gray: &Gray, threshold: u8) -> Bitmap {
     let mut bitmap = Bitmap::new_white(gray.width, gray.height);
-    for y in 0..gray.height {
-        for (x, value) in (0..gray.width).zip(gray.row(y)) {
-            let black = if (FIELD_DARKEST..=FIELD_LIGHTEST).contains(value)
-                && is_field(gray, x, y, *value)
-            {
-                u32::from(*value) < screen(x, y)
-            } else {
-                *value < threshold
-            };
-            if black {
-                bitmap.set_black(x, y);
+    let stride = bitmap.stride() as usize;
+    if stride == 0 {
+        return bitmap;
+    }
+    for (y, out) in (0_u32..).zip(bitmap.bits.chunks_exact_mut(stride)) {
+        for ((at, byte), dots) in (0_u32..).zip(out).zip(gray.row(y).chunks(8)) {
+            for (bit, value) in (0_u32..).zip(dots) {
+                let field = (FIELD_DARKEST..=FIELD_LIGHTEST).contains(value)
+                    && is_field(gray, at * 8 + bit, y, *value);
+                let black = if field {
+                    u32::from(*value) < screen(at * 8 + bit, y)
+                } else {
+                    *value < threshold
+                };
+                *byte |= u8::from(black) << (7 - bit);
             }
         }
     }
@@ -165,11 +169,17 @@ pub(crate) fn lay(
     let mut page = Bitmap::new_white(width, height);
     let (x0, y0, x1, y1) = part;
     for y in y0..y1 {
-        for x in x0..x1 {
-            if from.is_black(x, y) {
-                match turn {
-                    Turn::Upright => page.set_black(left + x - x0, top + y - y0),
-                    Turn::Clockwise => page.set_black(left + (y1 - 1 - y), top + x - x0),
+        for (at, byte) in (0_u32..).zip(from.row(y)) {
+            let mut rest = *byte;
+            while rest != 0 {
+                let bit = rest.leading_zeros();
+                rest &= !(0x80 >> bit);
+                let x = at * 8 + bit;
+                if (x0..x1).contains(&x) {
+                    match turn {
+                        Turn::Upright => page.set_black(left + x - x0, top + y - y0),
+                        Turn::Clockwise => page.set_black(left + (y1 - 1 - y), top + x - x0),
+                    }
                 }
             }
         }

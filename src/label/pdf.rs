@@ -82,6 +82,10 @@ impl PdfPage<'_> {
     /// `left`, `top` (dots). A picture or a font that cannot be drawn is an error: hayro leaves it
     /// out without one.
     pub(crate) fn draw(&self, view: &View) -> Result<Gray, LabelError> {
+        self.draw_in_bands(view, BAND_DOTS)
+    }
+
+    fn draw_in_bands(&self, view: &View, band_dots: u64) -> Result<Gray, LabelError> {
         let (width, height) = (view.width, view.height);
         let (Ok(w16), true) = (u16::try_from(width), height <= u32::from(u16::MAX)) else {
             return Err(LabelError::unreadable("the page is too large to draw"));
@@ -106,7 +110,7 @@ impl PdfPage<'_> {
         let mut data = Vec::new();
         data.try_reserve_exact(width as usize * height as usize)
             .map_err(|_| LabelError::unreadable("the page needs more memory than allowed"))?;
-        let rows = u32::try_from((BAND_DOTS / u64::from(width)).max(1)).unwrap_or(height);
+        let rows = u32::try_from((band_dots / u64::from(width)).max(1)).unwrap_or(height);
         let mut top = 0;
         while top < height {
             let rows = rows.min(height - top);
@@ -191,5 +195,92 @@ impl View {
             * Affine::scale(scale)
             * turn
             * Affine::translate((-x0, -y0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pdf_writer::{Content, Finish, Pdf as Writer, Rect, Ref};
+
+    /// Slanted lines, circles' worth of curves and thin bars: something on every row.
+    fn page() -> Vec<u8> {
+        let mut pdf = Writer::new();
+        let [catalog, tree, page, body] = [1, 2, 3, 4].map(Ref::new);
+        pdf.catalog(catalog).pages(tree);
+        pdf.pages(tree).kids([page]).count(1);
+        let mut object = pdf.page(page);
+        object
+            .parent(tree)
+            .media_box(Rect::new(0.0, 0.0, 288.0, 432.0))
+            .contents(body);
+        object.resources();
+        object.finish();
+        let mut content = Content::new();
+        content.set_line_width(0.7);
+        for i in 0..60 {
+            let x = i as f32 * 4.3;
+            content.move_to(x, 3.0).line_to(280.0 - x, 429.0).stroke();
+            content.rect(x, 200.0, 1.1, 80.0).fill_nonzero();
+            content.move_to(x, 100.0);
+            content
+                .cubic_to(x, 150.0, x + 40.0, 150.0, x + 40.0, 100.0)
+                .stroke();
+        }
+        pdf.stream(body, &content.finish());
+        pdf.finish()
+    }
+
+    #[test]
+    fn bands_leave_no_seam() {
+        let document = PdfDocument::open(page(), 50).unwrap();
+        let page = document.page(0).unwrap();
+        for turn in [Turn::Upright, Turn::Clockwise] {
+            let view = View {
+                source: page.area(),
+                turn,
+                dots_per_mm: 203.0 / 25.4,
+                left: 3.0,
+                top: 5.0,
+                width: 820,
+                height: 1230,
+            };
+            let whole = page.draw(&view).unwrap();
+            assert!(whole.data.contains(&0));
+            for band_dots in [820 * 16, 820 * 37, 820 * 400] {
+                let banded = page.draw_in_bands(&view, band_dots).unwrap();
+                // Shades along slanted edges differ by rounding; a seam would be rows of ink.
+                let apart = whole
+                    .data
+                    .iter()
+                    .zip(&banded.data)
+                    .map(|(a, b)| a.abs_diff(*b));
+                let apart: Vec<u8> = apart.filter(|apart| *apart > 0).collect();
+                let most = apart.iter().max().copied().unwrap_or(0);
+                assert!(
+                    apart.len() < 1000 && most < 16,
+                    "{turn:?}, {band_dots} dots a band: {} differ, by up to {most}",
+                    apart.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_of_no_size_or_beyond_the_canvas_is_refused() {
+        let document = PdfDocument::open(page(), 50).unwrap();
+        let page = document.page(0).unwrap();
+        for (width, height) in [(0, 10), (10, 0), (70_000, 10), (10, 70_000)] {
+            let view = View {
+                source: page.area(),
+                turn: Turn::Upright,
+                dots_per_mm: 8.0,
+                left: 0.0,
+                top: 0.0,
+                width,
+                height,
+            };
+            assert!(page.draw(&view).is_err());
+        }
     }
 }

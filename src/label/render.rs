@@ -3,6 +3,9 @@
 //! Runs in the worker process, and in the process of `printstation render`. Each page is drawn once
 //! at the head's dpi; it is drawn a second time only when it must shrink (the scale then goes into
 //! the drawing) or when it is too large to be drawn whole at that resolution.
+//!
+//! Over 500 lines because one page's way is read here from top to bottom; the decisions it takes
+//! are in `place`, `ink`, `read_back` and `raw`.
 
 use super::document::{self, Kind};
 use super::ink::{self, DotBox, Gray};
@@ -224,8 +227,8 @@ impl<'a> Pages<'a> {
     fn add(&mut self, source_index: u16, source: &Source) -> Result<(), LabelError> {
         let page = source.area();
         let dots = page.width() * page.height() * self.job.media.dots_per_mm().powi(2);
-        // Only a page that is drawn must be within the limit; NaN is not.
-        let too_large = !(dots <= self.job.max_pixels as f64);
+        // Only a page that is drawn must be within the limit; not-a-number is not.
+        let too_large = dots.is_nan() || dots > self.job.max_pixels as f64;
         let rules: Vec<Area> = self
             .job
             .crops

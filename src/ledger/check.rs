@@ -25,6 +25,8 @@ pub enum DbCheck {
         program: PathBuf,
         /// What comes before the directory, e.g. `db-check`.
         args: Vec<OsString>,
+        /// How long it may take; [`CHECK_LIMIT`].
+        limit: Duration,
     },
     /// In this process, without protection against a hang. For tests.
     InProcess,
@@ -40,23 +42,35 @@ pub fn db_check(dir: &Path) -> Result<u64, String> {
 impl DbCheck {
     /// Whether the index in `dir` may be opened in this process.
     pub(crate) fn run(&self, dir: &Path, give_up: impl Fn() -> bool) -> Result<(), String> {
-        let (program, args) = match self {
+        let (program, args, limit) = match self {
             Self::InProcess => return db_check(dir).map(drop),
-            Self::Child { program, args } => (program, args),
+            Self::Child {
+                program,
+                args,
+                limit,
+            } => (program, args, *limit),
         };
-        let mut child = Command::new(program)
+        let started = Command::new(program)
             .args(args)
             .arg(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("the check cannot be started: {error}"))?;
+            .env("RUST_BACKTRACE", "0")
+            .spawn();
+        let mut child = match started {
+            Ok(child) => child,
+            Err(error) => {
+                // That says nothing about the index: an intact one must not be set aside for it.
+                tracing::warn!(%error, "the check of the index cannot be started");
+                return db_check(dir).map(drop);
+            }
+        };
         let elapsed = crate::ledger::core::stopwatch();
         let status = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if elapsed() < CHECK_LIMIT && !give_up() => {
+                Ok(None) if elapsed() < limit && !give_up() => {
                     // The first look is soon: a small healthy index is checked in milliseconds.
                     let pause =
                         (elapsed() / 8).clamp(Duration::from_millis(1), Duration::from_millis(50));

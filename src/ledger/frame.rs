@@ -6,14 +6,16 @@
 //! file    header block (4096) | region A (capacity) | region B (capacity) | header block (4096)
 //! header  0 magic "PSLEDGER" | 8 version u16 | 10 zero (6) | 16 generation u64 | 24 checkpoint u64
 //!         | 32 capacity u64 | 40 first u64 | 48 highest act u64 | 56 crc32 u32 of bytes 0..56
-//! frame   0 magic FF 50 53 FE | 4 frame version u8 | 5 record version u8 | 6 zero (2) | 8 len u32
-//!         | 12 generation u64 | 20 global sequence u64 | 28 crc32 u32 of bytes 4..28 and the payload
-//!         | 32 payload (JSON of a Record)
+//! frame   0 magic FF 50 53 FE | 4 frame version u8 | 5 record version u8 | 6 index u16 | 8 len u32
+//!         | 12 generation u64 | 20 global sequence u64 | 28 of u16 | 30 zero (2)
+//!         | 32 crc32 u32 of bytes 4..32 and the payload | 36 payload (JSON of a Record)
 //! ```
 //!
 //! * `generation` grows with every new file, so that no byte of an older file is ever believed.
 //! * Global sequences are contiguous within a file and start at the header's `first`: a reader knows
 //!   not only that a frame is bad but also that one is missing.
+//! * `index` and `of`: the frame is number `index` of the `of` frames of one commit, so that a commit
+//!   which a cut tore is not half believed.
 //! * `checkpoint` is the number that the index must have reached, or it was rolled back.
 //! * Region B is a second copy of region A, so that no single bad block costs an acknowledged
 //!   record; the header is there twice for the same reason. Both copies go out with one fdatasync.
@@ -24,7 +26,7 @@ use crate::domain::order::RECORD_VERSION;
 /// Bytes of a header block.
 pub(crate) const BLOCK: usize = 4096;
 /// Bytes before a frame's payload.
-pub(crate) const FRAME_HEAD: usize = 32;
+pub(crate) const FRAME_HEAD: usize = 36;
 /// Longest payload of one frame: far above any real record, far below what would hurt memory.
 pub(crate) const MAX_PAYLOAD: usize = 256 << 10;
 /// Version of the journal's format.
@@ -91,10 +93,23 @@ impl Header {
     }
 }
 
+/// Which of the frames of one commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub index: u16,
+    pub of: u16,
+}
+
+impl Place {
+    /// A commit of its own.
+    pub const ALONE: Self = Self { index: 0, of: 1 };
+}
+
 /// One whole, checked frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
     pub record_version: u8,
+    pub place: Place,
     pub generation: u64,
     pub sequence: u64,
     pub payload: &'a [u8],
@@ -113,16 +128,25 @@ pub(crate) fn framed_len(len: usize) -> u64 {
 }
 
 /// Appends a frame to `out`. The payload is at most [`MAX_PAYLOAD`] long.
-pub(crate) fn encode(out: &mut Vec<u8>, generation: u64, sequence: u64, payload: &[u8]) {
+pub(crate) fn encode(
+    out: &mut Vec<u8>,
+    generation: u64,
+    sequence: u64,
+    place: Place,
+    payload: &[u8],
+) {
     let start = out.len();
     let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     out.extend(FRAME_MAGIC);
-    out.extend([FRAME_VERSION, RECORD_VERSION, 0, 0]);
+    out.extend([FRAME_VERSION, RECORD_VERSION]);
+    out.extend(place.index.to_le_bytes());
     out.extend(len.to_le_bytes());
     out.extend(generation.to_le_bytes());
     out.extend(sequence.to_le_bytes());
+    out.extend(place.of.to_le_bytes());
+    out.extend([0, 0]);
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&out[start + 4..start + 28]);
+    crc.update(&out[start + 4..start + 32]);
     crc.update(payload);
     out.extend(crc.finalize().to_le_bytes());
     out.extend(payload);
@@ -139,13 +163,17 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Frame<'_>> {
     }
     let payload = bytes.get(FRAME_HEAD..FRAME_HEAD + len)?;
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&bytes[4..28]);
+    crc.update(&bytes[4..32]);
     crc.update(payload);
-    if crc.finalize() != u32_at(bytes, 28)? {
+    if crc.finalize() != u32_at(bytes, 32)? {
         return None;
     }
     Some(Frame {
         record_version: bytes[5],
+        place: Place {
+            index: u16_at(bytes, 6)?,
+            of: u16_at(bytes, 28)?,
+        },
         generation: u64_at(bytes, 12)?,
         sequence: u64_at(bytes, 20)?,
         payload,
@@ -167,6 +195,10 @@ pub(crate) fn scan(bytes: &[u8]) -> impl Iterator<Item = Frame<'_>> {
         at = bytes.len();
         None
     })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -204,7 +236,7 @@ mod tests {
     #[test]
     fn a_frame_with_any_flipped_bit_is_not_believed() {
         let mut bytes = Vec::new();
-        encode(&mut bytes, 1, 2, br#"{"a":1}"#);
+        encode(&mut bytes, 1, 2, Place::ALONE, br#"{"a":1}"#);
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
@@ -226,7 +258,7 @@ mod tests {
             let mut bytes = Vec::new();
             for (i, payload) in payloads.iter().enumerate() {
                 let start = bytes.len();
-                encode(&mut bytes, 5, i as u64, payload.as_bytes());
+                encode(&mut bytes, 5, i as u64, Place::ALONE, payload.as_bytes());
                 if i == hit {
                     bytes[start + 12] ^= 1;
                     bytes.extend(&rubbish);

@@ -7,7 +7,7 @@
 use crate::domain::Record;
 use crate::domain::order::RECORD_VERSION;
 use crate::ledger::error::LedgerError;
-use crate::ledger::frame::{self, BLOCK, Header, JOURNAL_VERSION};
+use crate::ledger::frame::{self, BLOCK, Header, JOURNAL_VERSION, Place};
 use crate::system::durable;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -84,6 +84,8 @@ fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
         return Err(newer(u16::from(found.record_version)));
     }
 
+    let whole_file = known.is_some_and(|h| bytes.len() as u64 == h.file_len());
+    let torn_commit = whole_file && drop_torn_commit(&mut frames);
     let first = frames.keys().next().map(|(_, s)| *s);
     let last = frames.keys().next_back().map(|(_, s)| *s);
     let header = known.unwrap_or(Header {
@@ -100,7 +102,7 @@ fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
         Condition::Damaged(format!("{} bytes long", bytes.len()))
     } else if first.is_some_and(|s| s < header.first) || expected != count {
         Condition::Damaged(format!("{count} of {expected} records are readable"))
-    } else if front == back && copies_agree(bytes, &header, &frames) {
+    } else if !torn_commit && front == back && copies_agree(bytes, &header, &frames) {
         Condition::Intact
     } else {
         Condition::Torn
@@ -122,6 +124,22 @@ fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
         used: frames.values().map(|f| f.len() as u64).sum(),
         next: last.map_or(header.first, |l| l + 1),
     })
+}
+
+/// Takes the last commit away when parts of it are missing: a cut tore it, so it was never
+/// acknowledged. Returns whether it did.
+fn drop_torn_commit(frames: &mut BTreeMap<(u64, u64), frame::Frame<'_>>) -> bool {
+    let Some(((generation, sequence), last)) = frames.last_key_value() else {
+        return false;
+    };
+    let (generation, place) = (*generation, last.place);
+    let start = sequence.saturating_sub(u64::from(place.index));
+    let there = frames.range((generation, start)..).count();
+    if there == usize::from(place.of) {
+        return false;
+    }
+    frames.retain(|(_, s), _| *s < start);
+    true
 }
 
 /// Both regions hold exactly these frames, then zeros.
@@ -177,7 +195,13 @@ impl Journal {
         let mut region = Vec::new();
         let mut sequence = next;
         for payload in live {
-            frame::encode(&mut region, header.generation, sequence, payload);
+            frame::encode(
+                &mut region,
+                header.generation,
+                sequence,
+                Place::ALONE,
+                payload,
+            );
             sequence += 1;
         }
         let used = region.len() as u64;
@@ -228,14 +252,18 @@ impl Journal {
         self.next
     }
 
-    /// Appends frames and makes them durable with one flush. There must be room. After an error
-    /// nothing may be promised: what is on the card is not known.
-    pub fn append<'a>(&mut self, payloads: impl Iterator<Item = &'a [u8]>) -> io::Result<u64> {
+    /// Appends the frames of some commits and makes them durable with one flush. There must be room.
+    /// After an error nothing may be promised: what is on the card is not known.
+    pub fn append<'a>(&mut self, commits: impl Iterator<Item = Vec<&'a [u8]>>) -> io::Result<u64> {
         let mut bytes = Vec::new();
         let mut next = self.next;
-        for payload in payloads {
-            frame::encode(&mut bytes, self.header.generation, next, payload);
-            next += 1;
+        for commit in commits {
+            let of = u16::try_from(commit.len()).map_err(io::Error::other)?;
+            for (index, payload) in (0..of).zip(commit) {
+                let place = Place { index, of };
+                frame::encode(&mut bytes, self.header.generation, next, place, payload);
+                next += 1;
+            }
         }
         if bytes.len() as u64 > self.room() {
             return Err(io::Error::other("the journal has no room for these frames"));

@@ -55,6 +55,8 @@ use std::time::Duration;
 const SPOOL: &str = "spool";
 /// Name of the mark of an orderly stop.
 const CLEAN: &str = "clean";
+/// Most records of one commit.
+const MAX_RECORDS: usize = 1_024;
 /// How long closing waits for each of its steps.
 const CLOSE_LIMIT: Duration = Duration::from_secs(15);
 
@@ -153,6 +155,12 @@ impl Ledger {
     ///
     /// [`LedgerError::QueueFull`] and [`LedgerError::DiskFull`] refuse only what opens something new.
     pub fn commit(&self, records: Vec<Record>) -> Commit {
+        if records.len() > MAX_RECORDS {
+            return Commit::resolved(Err(LedgerError::Unfit {
+                what: format!("a commit of {} records", records.len()),
+                why: "it has too many",
+            }));
+        }
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
             match core::entry(record) {

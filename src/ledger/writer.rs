@@ -194,12 +194,12 @@ impl Writer {
         if bytes > self.journal.room() {
             self.compact(bytes)?;
         }
-        let payloads = || {
-            batch
-                .iter()
-                .flat_map(|p| &p.entries)
-                .map(|(_, entry): &(String, Entry)| &*entry.payload)
-        };
+        let payload = |(_, entry): &'_ (String, Entry)| -> Arc<[u8]> { entry.payload.clone() };
+        let commits: Vec<Vec<Arc<[u8]>>> = batch
+            .iter()
+            .map(|p| p.entries.iter().map(payload).collect())
+            .collect();
+        let payloads = || commits.iter().map(|c| c.iter().map(|p| &**p).collect());
         match self.journal.append(payloads()) {
             // Only where file systems copy on write. What is on the card is unknown, so the whole
             // live set goes to a new file before anything is appended again.

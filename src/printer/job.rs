@@ -311,7 +311,7 @@ impl Printer {
     ) -> PrintOutcome {
         let limits = &self.settings.limits;
         let protocol = Protocol::of(language);
-        let before = match self.look(&mut line, protocol).await {
+        let before = match self.look(&mut line, language, width).await {
             Look::Unfit(code, detail) => {
                 line.finish(limits.status).await;
                 return PrintOutcome::NotStarted { code, detail };
@@ -320,10 +320,9 @@ impl Printer {
             Look::NoBackChannel => None,
         };
         if self.memory().is_dirty {
-            let (_, end) = line
-                .send(&clear_bytes(language, width), limits, || ())
-                .await;
+            let end = self.clear(&mut line, language, width).await;
             if end != SendEnd::All {
+                line.abort();
                 return judge_unsent(end);
             }
         }
@@ -341,6 +340,12 @@ impl Printer {
             (SendEnd::All, _, None) => (self.device_after(&line).await, None),
             _ => (After::NotAsked, None),
         };
+        if is_unwell(&after) {
+            // In doubt: whatever the printer still holds must not come out later, beside the copy
+            // that a person then asks for. No answer is waited for; it may be deaf as well.
+            let cancel = cancel_bytes(language);
+            let _ = line.ask(cancel, limits.status, 0, |_| true).await;
+        }
         let end = match (broken, &sent) {
             (Some(cause), _) => LineEnd::Reset(cause),
             (None, SendEnd::All) => self.end(line, &after).await,
@@ -377,11 +382,20 @@ impl Printer {
     }
 
     /// Asks how the printer is, unless that is known to be pointless.
-    async fn look(&self, line: &mut Line, protocol: Option<Protocol>) -> Look {
-        if let Some(protocol) = protocol
+    async fn look(&self, line: &mut Line, language: Language, width: u32) -> Look {
+        if let Some(protocol) = Protocol::of(language)
             && !is_in_future(self.memory().silent_until)
         {
-            match self.ask_state(line, protocol).await {
+            let mut asked = self.ask_state(line, protocol).await;
+            // Inside a picture that a broken line left open, a question is just more dots.
+            if asked == Ok(None) && self.memory().is_dirty {
+                match self.clear(line, language, width).await {
+                    SendEnd::All => asked = self.ask_state(line, protocol).await,
+                    SendEnd::Broken(cause) => asked = Err(cause),
+                    _ => {}
+                }
+            }
+            match asked {
                 Ok(Some(Seen {
                     code: Some(code),
                     detail,
@@ -402,6 +416,18 @@ impl Printer {
             Some((code, detail)) => Look::Unfit(code, detail),
             None => Look::NoBackChannel,
         }
+    }
+
+    /// Makes the printer forget a label that a broken line left half in it.
+    async fn clear(&self, line: &mut Line, language: Language, width: u32) -> SendEnd {
+        let limits = &self.settings.limits;
+        let (_, end) = line
+            .send(&clear_bytes(language, width), limits, || ())
+            .await;
+        if end == SendEnd::All {
+            self.memory().is_dirty = false;
+        }
+        end
     }
 
     /// One question; a printer that has answered before is asked twice before it counts as silent.
@@ -609,7 +635,8 @@ impl Printer {
             Ok(line) => line,
             Err(detail) => return Some((Code::PrinterOffline, detail)),
         };
-        let look = self.look(&mut line, Protocol::of(language)).await;
+        let width = self.settings.media_dots().0;
+        let look = self.look(&mut line, language, width).await;
         line.finish(self.settings.limits.status).await;
         match look {
             Look::Unfit(code, detail) => Some((code, detail)),
@@ -676,6 +703,24 @@ fn judge_unsent(sent: SendEnd) -> PrintOutcome {
         after: After::NotAsked,
         line: LineEnd::Open,
     })
+}
+
+fn is_unwell(after: &After) -> bool {
+    match after {
+        After::Seen(seen) => seen.code.is_some(),
+        After::Quiet => true,
+        After::NotAsked => false,
+    }
+}
+
+/// Cancels at once what the printer holds and has not printed.
+fn cancel_bytes(language: Language) -> &'static [u8] {
+    match language {
+        Language::Zpl => zpl::CLEAR,
+        Language::Tspl => tspl::CLEAR,
+        Language::Escpos => escpos::CANCEL,
+        Language::Epl | Language::Png | Language::Auto => &[],
+    }
 }
 
 fn after_code(after: &After) -> Option<(Code, String)> {

@@ -170,6 +170,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             orders: recovered.orders,
             acts: recovered.acts,
             paused: recovered.paused,
+            bench_seq: recovered.bench_seq,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },

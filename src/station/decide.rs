@@ -1,308 +1,78 @@
 //! What an act does with the order it found: the decision table of product.md section 3.
 
-use super::{
-    Confirm, Effect, Elsewhere, LookFor, QuestionKind, ScanMode, Station, Unverified, Waiting,
-};
+use super::{Confirm, Effect, Elsewhere, LookFor, QuestionKind, ScanMode, Station, Waiting};
 use crate::domain::order::{Choices, Origin, PageState, Standing};
-use crate::domain::outcome::Candidate;
 use crate::domain::{
-    AccountName, ActId, ActKind, CallFailure, Code, Moment, Order, OrderId, Outcome, PageRole,
-    RemoteOrder, ScanReply, ScanText, Shipment, State,
+    ActId, ActKind, Code, Moment, Order, OrderId, Outcome, PageRole, RemoteOrder, ScanReply,
+    Shipment, State,
 };
 
 impl Station {
-    /// The ledger's answer: at most one order may be meant.
-    pub(super) fn recalled(
+    /// Makes sure that this act may work on the order. `false`: it has been answered, or has taken
+    /// the place of an act that waited; there is nothing more to do.
+    pub(super) fn claim(
         &mut self,
         act: ActId,
-        found: Vec<Order>,
+        id: &OrderId,
         now: Moment,
         out: &mut Vec<Effect>,
-    ) {
-        let Some(running) = self.running.get(&act) else {
-            return;
+    ) -> bool {
+        let unresolved = self.orders.get(id).is_some_and(|o| o.intent.is_some());
+        if unresolved && !self.jobs.contains_key(id) {
+            self.job(id, now).waiting = Waiting::Look { at: now.mono };
+        }
+        let Some(job) = self.jobs.get(id) else {
+            return true;
         };
-        let text = running.act.text.clone();
-        let asked = running.asked;
-        for order in found {
-            self.adopt_record(order);
+        if job.act == Some(act) {
+            return true;
         }
-        let mut fitting: Vec<&Order> = self
-            .orders
-            .values()
-            .filter(|order| order.aliases().contains(&text.folded()))
-            .collect();
-        // A number means more than a reference, a reference more than anything else.
-        for tier in [
-            |o: &Order, t: &ScanText| o.number.eq_ignore_ascii_case(t.as_str()),
-            |o: &Order, t: &ScanText| {
-                o.reference
-                    .as_ref()
-                    .is_some_and(|r| r.eq_ignore_ascii_case(t.as_str()))
-            },
-        ] {
-            if fitting.iter().any(|o| tier(o, &text)) {
-                fitting.retain(|o| tier(o, &text));
-                break;
-            }
+        let busy = job
+            .act
+            .and_then(|other| self.running.get(&other))
+            .is_some_and(|other| !other.act.queued);
+        if !busy {
+            // A queued act whose purchase is unresolved, or one that a person gave up.
+            self.take_over(act, id, now, out);
+            return false;
         }
-        match fitting.as_slice() {
-            [] if asked => {
-                let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
-                self.end_act(act, Vec::new(), reply, out);
-            }
-            [] => self.find(act, None, now, out),
-            [one] => {
-                let id = one.id.clone();
-                self.decide(act, &id, now, out);
-            }
-            several => {
-                let candidates = several
-                    .iter()
-                    .map(|o| Candidate {
-                        id: o.id.to_string(),
-                        account: o.account.to_string(),
-                    })
-                    .collect();
-                self.ambiguous(act, candidates, out);
-            }
-        }
-    }
-
-    /// Takes over a record of the ledger unless the core knows a newer one.
-    pub(super) fn adopt_record(&mut self, order: Order) {
-        match self.orders.get(&order.id) {
-            Some(known) if known.seq >= order.seq => {}
-            _ => {
-                self.orders.insert(order.id.clone(), order);
-            }
-        }
-    }
-
-    pub(super) fn ambiguous(
-        &mut self,
-        act: ActId,
-        candidates: Vec<Candidate>,
-        out: &mut Vec<Effect>,
-    ) {
-        let mut reply = self.coded(Outcome::Refused, Code::OrderAmbiguous, None);
-        reply.next = candidates
-            .iter()
-            .map(|c| format!("{}ORDER-{}", self.settings.prefix, c.id))
-            .collect::<Vec<_>>()
-            .join(" or ");
-        reply.candidates = candidates;
-        self.end_act(act, Vec::new(), reply, out);
-    }
-
-    /// Asks Starshipit. The scan is durable and accepted before the first byte goes out.
-    pub(super) fn find(
-        &mut self,
-        act: ActId,
-        account: Option<AccountName>,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(running) = self.running.get_mut(&act) else {
-            return;
-        };
-        running.stage_since = now.mono;
-        let text = running.act.text.clone();
-        let id = OrderId(text.to_string());
-        let (accounts, texts) = match (account, named_order(&id)) {
-            // `ORDER-ss:<account>:<id>` names exactly one Starshipit order.
-            (_, Some((account, order_id))) if self.knows_account(&account) => {
-                self.accept(act, Vec::new(), out);
-                out.push(Effect::Look {
-                    order: OrderId::starshipit(&account, order_id),
-                    account: account.clone(),
-                    order_id,
-                    why: LookFor::Act,
-                    within: None,
-                });
-                let named = OrderId::starshipit(&account, order_id);
-                self.work_on(act, &named, now);
-                return;
-            }
-            (Some(account), _) => (vec![account], self.settings.lookups(text.as_str())),
-            (None, _) => (
-                self.settings.accounts_for(text.as_str()),
-                self.settings.lookups(text.as_str()),
-            ),
-        };
-        if accounts.is_empty() {
-            let reply = self.coded(Outcome::Refused, Code::AccountUnknown, None);
-            self.end_act(act, Vec::new(), reply, out);
-            return;
-        }
-        self.accept(act, Vec::new(), out);
-        out.push(Effect::Find {
-            act,
-            accounts,
-            texts,
-        });
-    }
-
-    fn knows_account(&self, account: &AccountName) -> bool {
-        self.settings.routes.iter().any(|r| r.account == *account)
-    }
-
-    /// Starshipit's answer to a find.
-    pub(super) fn found(
-        &mut self,
-        act: ActId,
-        hits: Vec<(RemoteOrder, Option<Order>)>,
-        failures: Vec<(AccountName, CallFailure)>,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(running) = self.running.get(&act) else {
-            return;
-        };
-        let text = running.act.text.clone();
-        self.stage_done(Some(act), now, |t, ms| t.resolve = Some(ms));
-        if hits.is_empty() || !failures.is_empty() {
-            // One account that cannot answer might hold this number as well: a label of the wrong
-            // account is worse than a wait. A key that is refused will not answer later either.
-            let blocking = failures
-                .iter()
-                .find(|(_, f)| hits.is_empty() || !matches!(f, CallFailure::Refused { .. }));
-            if let Some((account, failure)) = blocking {
-                let detail = failure_detail(account, failure);
-                match failure {
-                    CallFailure::NotSent { .. } | CallFailure::Unknown { .. } => {
-                        self.went_offline(now);
-                        self.queue_or_refuse(act, now, out);
-                    }
-                    CallFailure::Throttled { .. } | CallFailure::Refused { .. } => {
-                        let reply = self.coded(Outcome::Refused, failure.code(), Some(&detail));
-                        self.end_act(act, Vec::new(), reply, out);
-                    }
-                }
-                return;
-            }
-        }
-        self.came_online(out);
-        let (archived, live): (Vec<_>, Vec<_>) =
-            hits.into_iter().partition(|(remote, _)| remote.archived);
-        match live.len() {
-            0 if archived.is_empty() => {
-                let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
-                self.end_act(act, Vec::new(), reply, out);
-            }
-            0 => {
-                let reply = self.coded(Outcome::Refused, Code::OrderCancelled, None);
-                self.end_act(act, Vec::new(), reply, out);
-            }
-            1 => {
-                if let Some((remote, known)) = live.into_iter().next() {
-                    let id = self.adopt(remote.clone(), known, text.as_str(), now);
-                    if let Some(running) = self.running.get_mut(&act) {
-                        running.order = Some(id.clone());
-                    }
-                    self.decide_remote(act, &id, &remote, now, out);
-                }
-            }
-            _ => {
-                let candidates = live
-                    .iter()
-                    .map(|(remote, known)| Candidate {
-                        id: known.as_ref().map_or_else(
-                            || OrderId::starshipit(&remote.account, remote.order_id).0,
-                            |order| order.id.0.clone(),
-                        ),
-                        account: remote.account.to_string(),
-                    })
-                    .collect();
-                self.ambiguous(act, candidates, out);
-            }
-        }
-    }
-
-    /// The ledger order of a Starshipit order, made now if there is none.
-    pub(super) fn adopt(
-        &mut self,
-        remote: RemoteOrder,
-        known: Option<Order>,
-        text: &str,
-        now: Moment,
-    ) -> OrderId {
-        if let Some(known) = known {
-            let id = known.id.clone();
-            self.adopt_record(known);
-            return id;
-        }
-        if let Some(known) = self.orders.values().find(|order| {
-            order.account == remote.account
-                && (order.order_id == remote.order_id
-                    || order
-                        .shipments
-                        .iter()
-                        .any(|s| s.order_id == remote.order_id))
-        }) {
-            return known.id.clone();
-        }
-        let id = OrderId::starshipit(&remote.account, remote.order_id);
-        let printer = self
-            .settings
-            .printer_for(&remote.account, text)
-            .unwrap_or_default();
-        self.orders.insert(
-            id.clone(),
-            Order {
-                id: id.clone(),
-                seq: 0,
-                number: remote.number,
-                reference: remote.reference,
-                account: remote.account,
-                order_id: remote.order_id,
-                recipient: remote.recipient,
-                printer,
-                standing: Standing::Resting,
-                shipments: Vec::new(),
-                intent: None,
-                fingerprint: String::new(),
-                deeds: Vec::new(),
-                created: now.wall,
-                updated: now.wall,
+        let kind = self.running.get(&act).map_or(ActKind::Ship, |r| r.act.kind);
+        let mut reply = ScanReply::new(
+            Outcome::Ignored,
+            match kind {
+                ActKind::Ship => "This order is being worked on.",
+                _ => "This order is being worked on; give the command again when it is done.",
             },
         );
-        id
+        reply.order = self.orders.get(id).map(|o| o.number.clone());
+        self.end_act(act, Vec::new(), reply, out);
+        false
     }
 
     /// The table, from what the ledger knows.
     pub(super) fn decide(&mut self, act: ActId, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let Some(order) = self.orders.get(id) else {
+            let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
+            self.end_act(act, Vec::new(), reply, out);
             return;
         };
         let state = order.state();
         let account = order.account.clone();
+        // Bought and never on paper: it is released like any held label, after its re-check.
+        let held = order.needs_label()
+            && !order
+                .live()
+                .flat_map(|s| &s.pages)
+                .any(|p| p.role == PageRole::Label && matches!(p.state, PageState::Printed(_)));
         let Some(running) = self.running.get_mut(&act) else {
             return;
         };
         running.order = Some(id.clone());
         let kind = running.act.kind;
-        if let Some(job) = self.jobs.get_mut(id) {
-            // A queued act whose purchase is unresolved, or one that a person gave up: this scan
-            // takes its place. Otherwise it is the same act, and nothing more happens.
-            let taken = job.act.and_then(|other| self.running.get(&other));
-            match taken {
-                Some(other) if !other.act.queued => {
-                    let reply = ScanReply::new(
-                        Outcome::Ignored,
-                        match other.act.kind {
-                            ActKind::Ship => "This order is being worked on.",
-                            _ => "This order is being worked on; scan it again when it is done.",
-                        },
-                    );
-                    self.end_act(act, Vec::new(), reply, out);
-                    return;
-                }
-                _ => {
-                    self.take_over(act, id, now, out);
-                    return;
-                }
-            }
+        if !self.claim(act, id, now, out) || self.orders.get(id).is_none_or(|o| o.intent.is_some())
+        {
+            // An unresolved call goes on by itself; only its outcome ends the act.
+            return;
         }
         match (kind, state) {
             (ActKind::Ship, State::InDoubt) | (ActKind::NextParcel, State::InDoubt) => {
@@ -315,6 +85,7 @@ impl Station {
             (ActKind::Ship, _) if self.has_shipment(id) => {
                 self.already_printed(act, id, now, out);
             }
+            (ActKind::Reprint, _) if held => self.release_held(act, id, now, out),
             (ActKind::Reprint, _) if self.has_shipment(id) => self.reprint(act, id, now, out),
             (ActKind::Reprint, _) => {
                 // Never printed here: Starshipit tells whether there is anything to reprint.
@@ -322,7 +93,7 @@ impl Station {
             }
             (ActKind::Redo | ActKind::NextParcel, _) if self.has_shipment(id) => {
                 let replace = kind == ActKind::Redo;
-                self.remake(act, id, replace, now, out);
+                self.remake(act, id, replace, Vec::new(), now, out);
             }
             (ActKind::Redo | ActKind::NextParcel, _) => self.look_before(act, id, now, out),
             (ActKind::Ship, _) => {
@@ -342,7 +113,7 @@ impl Station {
         }
     }
 
-    fn has_shipment(&self, id: &OrderId) -> bool {
+    pub(super) fn has_shipment(&self, id: &OrderId) -> bool {
         self.orders
             .get(id)
             .is_some_and(|o| o.live().next().is_some())
@@ -362,6 +133,13 @@ impl Station {
             return;
         };
         let (account, order_id) = (order.account.clone(), order.order_id);
+        if let Some(running) = self.running.get_mut(&act) {
+            running.order = Some(id.clone());
+        }
+        if !self.claim(act, id, now, out) || self.orders.get(id).is_none_or(|o| o.intent.is_some())
+        {
+            return;
+        }
         self.work_on(act, id, now);
         self.accept(act, Vec::new(), out);
         out.push(Effect::Look {
@@ -391,15 +169,18 @@ impl Station {
             running.act.confirmed,
             running.act.with.clone(),
         );
-        // A label that the ledger has already: the rest of its story is decided from the ledger.
+        // A label that the ledger has already (it came while this act looked): the rest of its story
+        // is decided from the ledger, and nothing is printed a second time for having been asked twice.
         let ours = self
             .orders
             .get(id)
-            .is_some_and(|o| o.live().any(|s| s.order_id == remote.order_id) || o.intent.is_some());
+            .is_some_and(|o| o.live().any(|s| s.order_id == remote.order_id));
         if ours && !remote.archived {
-            // An unresolved call keeps its job: only its outcome ends it.
-            if self.orders.get(id).is_none_or(|o| o.intent.is_none()) {
-                self.jobs.remove(id);
+            self.jobs.remove(id);
+            if kind == ActKind::Reprint
+                && let Some(running) = self.running.get_mut(&act)
+            {
+                running.act.kind = ActKind::Ship;
             }
             self.decide(act, id, now, out);
             return;
@@ -440,7 +221,7 @@ impl Station {
     }
 
     /// What must be asked before buying; `Some(None)` = only a YES.
-    fn missing(
+    pub(super) fn missing(
         &self,
         with: &Choices,
         remote: &RemoteOrder,
@@ -463,7 +244,7 @@ impl Station {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row of the decision table")]
-    fn ask_before(
+    pub(super) fn ask_before(
         &mut self,
         act: ActId,
         id: &OrderId,
@@ -504,7 +285,7 @@ impl Station {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one row of the decision table")]
-    fn labelled_elsewhere(
+    pub(super) fn labelled_elsewhere(
         &mut self,
         act: ActId,
         id: &OrderId,
@@ -573,9 +354,16 @@ impl Station {
             });
         });
         self.work_on(act, id, now);
+        self.watch_for_number(id, now);
         if remake {
-            out.push(super::Effect::Remember(record.into_iter().collect()));
-            self.remake(act, id, kind == ActKind::Redo, now, out);
+            self.remake(
+                act,
+                id,
+                kind == ActKind::Redo,
+                record.into_iter().collect(),
+                now,
+                out,
+            );
             return;
         }
         if let Some(running) = self.running.get_mut(&act) {
@@ -628,120 +416,40 @@ impl Station {
         self.end_act(act, Vec::new(), reply, out);
     }
 
-    /// A label that is bought and not printed: re-checked (P7), then printed.
-    fn release_held(&mut self, act: ActId, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
-        let Some((account, order_id)) = self
-            .orders
-            .get(id)
-            .and_then(|o| Some((o.account.clone(), o.live().next()?.order_id)))
-        else {
-            return;
-        };
-        self.work_on(act, id, now);
-        self.job(id, now).waiting = Waiting::Reply;
-        self.accept(act, Vec::new(), out);
-        out.push(Effect::Look {
-            order: id.clone(),
-            account,
-            order_id,
-            why: LookFor::Recheck,
-            within: Some(self.settings.recheck),
-        });
-    }
-
-    /// The re-check of a held label has ended.
-    pub(super) fn rechecked(
+    /// A new scan of an order whose job has nobody waiting any more.
+    pub(super) fn take_over(
         &mut self,
+        act: ActId,
         id: &OrderId,
-        result: &Result<Option<RemoteOrder>, CallFailure>,
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let act = self.waiting_act(id);
-        let refusal = match result {
-            Ok(Some(remote)) if remote.archived => Some(Code::OrderCancelled),
-            Ok(Some(remote)) => self
-                .orders
-                .get(id)
-                .is_some_and(|o| !o.fingerprint.is_empty() && o.fingerprint != remote.fingerprint)
-                .then_some(Code::OrderChanged),
-            Ok(None) => Some(Code::OrderCancelled),
-            Err(failure) => (self.settings.unverified == Unverified::Hold).then(|| failure.code()),
-        };
-        if let Some(code) = refusal {
-            self.jobs.remove(id);
-            if let Some(act) = act {
-                self.remember_last(act, id, now);
-                let reply = self.coded(Outcome::Refused, code, None);
-                self.end_act(act, Vec::new(), reply, out);
-            }
-            return;
-        }
-        let record = self.change(id, now, |order| order.standing = Standing::Released);
-        // "Released" and "sending page 1" are one record where nothing else is to be done first.
-        self.go_on_with(id, record.into_iter().collect(), now, out);
-    }
-
-    /// REPRINT of what was printed here: every live label page again.
-    fn reprint(&mut self, act: ActId, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
-        self.note(id, now, "reprint", act);
-        let parcels = self
-            .running
-            .get(&act)
-            .map(|r| r.parcels.clone())
-            .unwrap_or_default();
-        let record = self.change(id, now, |order| {
-            order.standing = Standing::Released;
-            let labels = order
-                .shipments
-                .iter_mut()
-                .filter(|s| !s.superseded)
-                .flat_map(|s| &mut s.pages)
-                .filter(|page| page.role == PageRole::Label);
-            for (n, page) in (1..).zip(labels) {
-                if parcels.is_empty() || parcels.contains(&n) {
-                    page.state = PageState::Todo;
-                    page.at = now.wall;
-                }
-            }
-        });
-        self.remember_last(act, id, now);
-        // Once the pages are "to do" the act is an ordinary one: after a crash it must not start over.
-        if let Some(running) = self.running.get_mut(&act) {
-            running.act.kind = ActKind::Ship;
-        }
-        self.accept(act, record.into_iter().collect(), out);
-        self.work_on(act, id, now);
-        self.go_on(id, now, out);
-    }
-
-    /// A new scan of an order whose job has nobody waiting any more.
-    fn take_over(&mut self, act: ActId, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let before = self.jobs.get(id).and_then(|job| job.act);
         if let Some(before) = before.filter(|before| *before != act) {
             let reply = ScanReply::new(Outcome::Ignored, "Scanned again; the newer scan goes on.");
             self.end_act(before, Vec::new(), reply, out);
         }
-        let record = self.change(id, now, |order| {
-            if order.standing == Standing::Queued {
-                order.standing = Standing::Resting;
-            }
-        });
+        let queued = self
+            .orders
+            .get(id)
+            .is_some_and(|o| o.standing == Standing::Queued);
+        let record = queued
+            .then(|| self.change(id, now, |order| order.standing = Standing::Resting))
+            .flatten();
         self.work_on(act, id, now);
+        if let Some(running) = self.running.get_mut(&act) {
+            running.act.kind = ActKind::Ship;
+            running.took_over = true;
+        }
         self.accept(act, record.into_iter().collect(), out);
+        // Looked at by the next tick, not in this list: if the ledger has no room for this act, the
+        // look must not be one that is waited for and never made.
         if let Some(job) = self.jobs.get_mut(id)
             && let Waiting::Look { at } = &mut job.waiting
         {
             *at = now.mono;
         }
-        self.run_due(id, now, out);
     }
-}
-
-/// `ss:<account>:<order_id>`, as an ORDER barcode names an order.
-pub(super) fn named_order(id: &OrderId) -> Option<(AccountName, i64)> {
-    let (account, order_id) = id.as_str().strip_prefix("ss:")?.rsplit_once(':')?;
-    Some((AccountName(account.to_owned()), order_id.parse().ok()?))
 }
 
 /// Parcels that a person asked for, with what the order knows about weight and size.
@@ -770,11 +478,4 @@ fn completed(mut with: Choices, remote: &RemoteOrder) -> Choices {
         }
     }
     with
-}
-
-fn failure_detail(account: &AccountName, failure: &CallFailure) -> String {
-    match failure {
-        CallFailure::Refused { detail, .. } => format!("account {account}: {detail}"),
-        _ => format!("account {account}"),
-    }
 }

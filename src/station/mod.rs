@@ -5,400 +5,51 @@
 //! durable (contract 11), so every promise about money and paper can be read off the order of a
 //! list. Nothing here knows sockets, files or clocks.
 //!
-//! * `scan.rs`: cleaned text to command or act; contexts and questions
-//! * `decide.rs`: what an act does with the order it found (product.md section 3)
-//! * `purchase.rs`: the one unresolved call per order (contract 1, 2)
+//! * `input.rs`, `effect.rs`: what goes in and what comes out
+//! * `scan.rs`, `context.rs`, `choices.rs`, `bench.rs`: cleaned text to command or act; whose it is
+//! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
+//!   section 3)
+//! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
+//! * `purchase.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
 //! * `paper.rs`: documents, pages, printers, doubt (contract 9)
-//! * `clockwork.rs`: start, ticks, offline queue, late tracking numbers
+//! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
+//!   tracking numbers
+//!
+//! Invariants: an order with an unresolved call has a job; a job has at most one act; an act that is
+//! accepted ends in exactly one last answer; a label page is sent only while its order is released.
 
+mod acts;
+mod bench;
+mod choices;
 mod clockwork;
+mod context;
 mod decide;
+mod effect;
+mod fetch;
+mod input;
+mod numbers;
+mod offline;
 mod paper;
 mod purchase;
+mod release;
+mod remake;
+mod resolve;
 mod scan;
 mod settings;
+mod start;
 
-pub use clockwork::Recovered;
+pub use effect::{Effect, PageJob};
+pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token};
 pub use settings::{
     Confirm, Elsewhere, Lookup, PrinterRule, Release, Route, ScanMode, Settings, Unverified,
 };
+pub use start::Recovered;
 
-use crate::domain::order::{Choices, Deed};
+use crate::domain::order::Choices;
 use crate::domain::{
-    AccountName, Act, ActId, ActKind, Bought, CallFailure, Code, DocumentId, DocumentMeta, Moment,
-    Mono, Order, OrderId, Outcome, PageRole, PrintOutcome, PrinterName, Record, RemoteOrder,
-    ScanReply, ScanText, Signal, Source, Timings,
+    Act, ActId, ActKind, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName, Source, Timings,
 };
-use std::collections::{BTreeMap, VecDeque};
-
-/// Ties an answer to the request that waits for it (an HTTP call, a scanner that beeps back).
-pub type Token = u64;
-
-/// A request over HTTP or the command line that names its order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ask {
-    /// What is asked.
-    pub kind: AskKind,
-    /// Order number or ledger id.
-    pub order: String,
-    /// Why.
-    pub reason: Option<String>,
-    /// REPRINT: only these labels, from 1; empty = all.
-    pub parcels: Vec<u16>,
-}
-
-/// What a request can ask of a named order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskKind {
-    /// Same label again.
-    Reprint,
-    /// Replace the shipment (already confirmed by the caller).
-    Redo,
-    /// One more parcel.
-    NextParcel,
-    /// Print the held label, or release a queued scan.
-    Release,
-    /// Drop what is pending.
-    Cancel,
-}
-
-/// A fact.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// A trigger delivered text that is usable.
-    Scan {
-        /// Who waits for the answer.
-        token: Option<Token>,
-        /// Cleaned text.
-        text: ScanText,
-        /// Where it came from.
-        source: Source,
-    },
-    /// A trigger delivered something unusable.
-    BadScan {
-        /// Who waits for the answer.
-        token: Option<Token>,
-        /// Where it came from.
-        source: Source,
-        /// Why it is unusable, for a person.
-        why: String,
-    },
-    /// A request names its order.
-    Ask {
-        /// Who waits for the answer.
-        token: Option<Token>,
-        /// What is asked.
-        ask: Ask,
-        /// Where it came from.
-        source: Source,
-    },
-    /// The ledger's answer to [`Effect::Recall`].
-    Recalled {
-        /// For which act.
-        act: ActId,
-        /// Orders with exactly this alias.
-        orders: Vec<Order>,
-    },
-    /// Starshipit's answer to [`Effect::Find`].
-    Found {
-        /// For which act.
-        act: ActId,
-        /// Orders that fit, with what the ledger knows of each.
-        hits: Vec<(RemoteOrder, Option<Order>)>,
-        /// Accounts that could not be asked.
-        failures: Vec<(AccountName, CallFailure)>,
-    },
-    /// Answer to [`Effect::Look`].
-    Looked {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order was looked at.
-        order_id: i64,
-        /// Why.
-        why: LookFor,
-        /// What stands there; `None` = Starshipit does not know it.
-        result: Result<Option<RemoteOrder>, CallFailure>,
-    },
-    /// Answer to [`Effect::Buy`].
-    Bought {
-        /// For which order.
-        order: OrderId,
-        /// It was a `reprint`.
-        reprint: bool,
-        /// How it ended.
-        result: Result<Bought, CallFailure>,
-    },
-    /// Answer to [`Effect::Replace`] or [`Effect::Clone`].
-    Remade {
-        /// For which order.
-        order: OrderId,
-        /// The new Starshipit order.
-        result: Result<RemoteOrder, CallFailure>,
-    },
-    /// Answer to [`Effect::LookRemade`].
-    LookedRemade {
-        /// For which order.
-        order: OrderId,
-        /// What the look found.
-        result: Result<Remade, CallFailure>,
-    },
-    /// Answer to [`Effect::Store`].
-    Stored {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order's documents.
-        order_id: i64,
-        /// `false`: some are not at hand (after a restart) or could not be written.
-        stored: bool,
-    },
-    /// Answer to [`Effect::Prepare`].
-    Prepared {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order's documents.
-        order_id: i64,
-        /// The pages in print order, or why there are none.
-        result: Result<Vec<PreparedPage>, (Code, String)>,
-    },
-    /// Answer to [`Effect::Send`].
-    PageEnded {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order's documents.
-        order_id: i64,
-        /// Index into the shipment's pages.
-        page: usize,
-        /// How it ended.
-        outcome: PrintOutcome,
-    },
-    /// Answer to [`Effect::CheckPrinter`]: `None` = ready.
-    PrinterSeen {
-        /// Which.
-        printer: PrinterName,
-        /// What is wrong.
-        trouble: Option<Code>,
-    },
-    /// Answer to [`Effect::Probe`].
-    Probed {
-        /// Starshipit answers.
-        reachable: bool,
-    },
-    /// The ledger refused a batch that opens new work (`queue-full`); nothing of the same list was
-    /// done. The acts it would have opened.
-    Full {
-        /// Which act.
-        act: ActId,
-    },
-    /// Time has passed.
-    Tick,
-    /// Stop taking work; what runs comes to its end.
-    Drain,
-}
-
-/// Why a Starshipit order is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookFor {
-    /// An act is about to spend money or paper on it.
-    Act,
-    /// Did the unresolved purchase happen?
-    Purchase,
-    /// Is the held label still right (P7)?
-    Recheck,
-    /// Has its tracking number come?
-    Number,
-}
-
-/// What the look after an unknown replace or clone found (contract 2).
-#[derive(Clone, Debug, PartialEq)]
-pub enum Remade {
-    /// It did not happen: the source is not archived, or no unknown clone exists.
-    No,
-    /// It happened; this is the new order.
-    Yes(Box<RemoteOrder>),
-    /// It happened, but the new order cannot be told from others (or is not visible yet).
-    Unclear,
-}
-
-/// A page as the label room found it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedPage {
-    /// Index into the shipment's documents.
-    pub document: u16,
-    /// Page within the document.
-    pub index: u16,
-    /// Label or document.
-    pub role: PageRole,
-    /// `label_types` word of its document, for printer rules.
-    pub label_type: String,
-}
-
-/// An order to the shell.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Make these durable, as one; later effects of the same list wait for it.
-    Remember(Vec<Record>),
-    /// Tell whoever waits. `last`: nothing more comes for this token.
-    Answer {
-        /// Who waits.
-        token: Option<Token>,
-        /// Where the scan came from.
-        source: Source,
-        /// What was scanned.
-        scanned: String,
-        /// What to say.
-        reply: Box<ScanReply>,
-        /// The act has ended.
-        last: bool,
-    },
-    /// Let the packer perceive this.
-    Signal(Signal),
-    /// Ask the ledger for orders by alias (folded text).
-    Recall {
-        /// For which act.
-        act: ActId,
-        /// Folded text.
-        alias: String,
-    },
-    /// Ask Starshipit which orders fit a text.
-    Find {
-        /// For which act.
-        act: ActId,
-        /// Accounts to ask, in order.
-        accounts: Vec<AccountName>,
-        /// Texts to try, in order; the first that has a hit ends it.
-        texts: Vec<(Lookup, String)>,
-    },
-    /// Read one Starshipit order.
-    Look {
-        /// For which order.
-        order: OrderId,
-        /// Account.
-        account: AccountName,
-        /// Starshipit's id.
-        order_id: i64,
-        /// Why; comes back with the answer.
-        why: LookFor,
-        /// Give up after this; `None` = the client's own deadline.
-        within: Option<std::time::Duration>,
-    },
-    /// Print Label: exactly one request.
-    Buy {
-        /// For which order.
-        order: OrderId,
-        /// Account.
-        account: AccountName,
-        /// Starshipit's id.
-        order_id: i64,
-        /// Fetch the label that exists; never buys.
-        reprint: bool,
-        /// What a person chose.
-        with: Choices,
-    },
-    /// Replace: exactly one request.
-    Replace {
-        /// For which order.
-        order: OrderId,
-        /// Account.
-        account: AccountName,
-        /// Starshipit's id of the shipment to replace.
-        order_id: i64,
-    },
-    /// Clone: exactly one request.
-    Clone {
-        /// For which order.
-        order: OrderId,
-        /// Account.
-        account: AccountName,
-        /// Starshipit's id of the shipment to clone.
-        order_id: i64,
-    },
-    /// Look whether an unknown replace or clone happened.
-    LookRemade {
-        /// For which order.
-        order: OrderId,
-        /// Account.
-        account: AccountName,
-        /// A replace (else a clone).
-        replace: bool,
-        /// Order number of the source.
-        number: String,
-        /// Reference of the source.
-        reference: Option<String>,
-        /// Starshipit's id of the source.
-        order_id: i64,
-        /// Every id the ledger knows for this order.
-        known: Vec<i64>,
-        /// When the call left.
-        sent_at: crate::domain::Timestamp,
-    },
-    /// Put the documents that just came into the spool, fsynced.
-    Store {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order's.
-        order_id: i64,
-        /// Which documents.
-        documents: Vec<DocumentId>,
-    },
-    /// Read the documents and render their pages for the printer.
-    Prepare {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order's.
-        order_id: i64,
-        /// The documents, in print order.
-        documents: Vec<DocumentMeta>,
-        /// Courier name, for crop and read-back rules.
-        courier: String,
-        /// What the label's barcode should say.
-        tracking: Vec<String>,
-        /// Printer of the label pages.
-        printer: PrinterName,
-    },
-    /// Send one page to its printer.
-    Send {
-        /// For which order.
-        order: OrderId,
-        /// Which Starshipit order's documents.
-        order_id: i64,
-        /// Index into the shipment's pages.
-        page: usize,
-        /// Everything needed to render it again.
-        job: Box<PageJob>,
-    },
-    /// Ask a printer in trouble how it is.
-    CheckPrinter(PrinterName),
-    /// Ask whether Starshipit answers again.
-    Probe(AccountName),
-    /// Print a ticket of text before a label (contract: queued work is announced).
-    Ticket {
-        /// On which printer.
-        printer: PrinterName,
-        /// Lines, the first one large.
-        lines: Vec<String>,
-    },
-}
-
-/// A page on its way to a printer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageJob {
-    /// Printer.
-    pub printer: PrinterName,
-    /// Order number, for file names and logs.
-    pub number: String,
-    /// Document it is from.
-    pub document: DocumentMeta,
-    /// Page within that document.
-    pub index: u16,
-    /// From 1, among the pages of its shipment.
-    pub n: u16,
-    /// Pages of its shipment.
-    pub of: u16,
-    /// Courier name.
-    pub courier: String,
-    /// Tracking numbers of the shipment.
-    pub tracking: Vec<String>,
-}
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An act that is under way, with what must not survive a restart.
 #[derive(Clone, Debug)]
@@ -418,10 +69,29 @@ struct Running {
     parcels: Vec<u16>,
     /// Directly named, not scanned: refuse instead of asking Starshipit.
     asked: bool,
+    /// What was asked at first; `act.kind` becomes `Ship` once only the paper is missing.
+    began: ActKind,
+    /// It is from before a restart: it opens no question (contract 13).
+    resumed: bool,
+    /// It waited: its label is preceded by a ticket (P6).
+    announce: bool,
+    /// It joined the job of an act that was there before.
+    took_over: bool,
+    /// What its newest records change, for a ledger that refuses them.
+    undo: Undo,
     /// `working` was signalled.
     shown_working: bool,
     timings: Timings,
     stage_since: Mono,
+}
+
+/// What must be put back when the ledger refuses an act's records.
+#[derive(Clone, Debug, Default)]
+struct Undo {
+    /// Its order as it was before.
+    order: Option<Box<Order>>,
+    /// Who was told "queued" in the same list.
+    token: Option<Token>,
 }
 
 /// What an order that is being worked on waits for. Gone after a restart; recovery makes it anew.
@@ -482,9 +152,16 @@ struct Context {
     choices: Option<(Choices, Mono)>,
     reason: Option<(String, Mono)>,
     question: Option<Question>,
-    user: Option<String>,
     /// The newest thing that happened here, for buttons.
     touched: Mono,
+}
+
+/// A shipment whose tracking number has not come.
+#[derive(Clone, Copy, Debug)]
+struct Untracked {
+    since: Mono,
+    next: Mono,
+    looks: u32,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -503,12 +180,25 @@ pub struct Station {
     orders: BTreeMap<OrderId, Order>,
     jobs: BTreeMap<OrderId, Job>,
     running: BTreeMap<ActId, Running>,
-    contexts: BTreeMap<String, Context>,
+    /// By trigger and user: a command of one packer never reaches another packer's order.
+    contexts: BTreeMap<Source, Context>,
+    /// Who is at a trigger, by `USER-x`, and since when.
+    badges: BTreeMap<String, (String, Mono)>,
     /// (trigger, folded text) -> when it was first seen, for `scan.repeat_window`.
     repeats: BTreeMap<(String, String), Mono>,
     lines: BTreeMap<PrinterName, Line>,
-    /// Orders bought without a number: when to look next, and how often that was.
-    untracked: BTreeMap<OrderId, (Mono, u32)>,
+    /// Orders bought without a number.
+    untracked: BTreeMap<OrderId, Untracked>,
+    /// When an order in memory was last of use; closed ones are forgotten after a while.
+    touched: BTreeMap<OrderId, Mono>,
+    forget_at: Mono,
+    /// Sequence that records of a new order start from.
+    first_seq: u64,
+    /// The moment of this input, the orders that it changed as they were before, and the acts whose
+    /// records may be refused.
+    now: Moment,
+    before: BTreeMap<OrderId, Order>,
+    refusable: BTreeSet<ActId>,
     paused: bool,
     bench_seq: u64,
     draining: bool,
@@ -547,6 +237,9 @@ impl Station {
     /// Takes a fact, changes what it changes, and says what must be done about it.
     pub fn handle(&mut self, input: Input, now: Moment) -> Vec<Effect> {
         let mut out = Vec::new();
+        self.now = now;
+        self.before.clear();
+        self.refusable.clear();
         match input {
             Input::Scan {
                 token,
@@ -603,7 +296,14 @@ impl Station {
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
         }
+        self.keep_undo();
         out
+    }
+
+    /// New orders are numbered from this sequence on; the ledger says it with each recall while it
+    /// does not know every older record yet.
+    pub fn number_new_orders_from(&mut self, first_seq: u64) {
+        self.first_seq = first_seq.saturating_sub(1);
     }
 
     /// Nothing is under way that a stop would cut: no call, no page.
@@ -672,178 +372,5 @@ impl Station {
     /// The order as the core has it now, newer than any ledger's.
     pub fn order(&self, id: &OrderId) -> Option<&Order> {
         self.orders.get(id)
-    }
-
-    // ---- small pieces that every file of this room uses ----
-
-    fn coded(&self, outcome: Outcome, code: Code, detail: Option<&str>) -> ScanReply {
-        ScanReply::coded(outcome, code, &self.settings.prefix, detail)
-    }
-
-    fn answer_directly(
-        &self,
-        token: Option<Token>,
-        source: Source,
-        scanned: String,
-        reply: ScanReply,
-        out: &mut Vec<Effect>,
-    ) {
-        out.push(Effect::Signal(signal_of(&reply)));
-        out.push(Effect::Answer {
-            token,
-            source,
-            scanned,
-            reply: Box::new(reply),
-            last: true,
-        });
-    }
-
-    /// The ledger has no room for new work: the act was never accepted.
-    fn full(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
-        let Some(running) = self.running.get_mut(&act) else {
-            return;
-        };
-        running.durable = false;
-        let order = running.order.clone();
-        if let Some(id) = order.filter(|id| self.jobs.get(id).is_some_and(|j| j.act == Some(act))) {
-            self.jobs.remove(&id);
-            if let Some(order) = self.orders.get_mut(&id) {
-                order.intent = None;
-                order.standing = crate::domain::order::Standing::Resting;
-                order.updated = now.wall;
-            }
-        }
-        let reply = self.coded(Outcome::Refused, Code::QueueFull, None);
-        self.end_act(act, Vec::new(), reply, out);
-    }
-
-    /// Ends an act with its last answer. Records given here become durable first, in one go with
-    /// the act's own end.
-    fn end_act(
-        &mut self,
-        id: ActId,
-        mut records: Vec<Record>,
-        mut reply: ScanReply,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(running) = self.running.remove(&id) else {
-            if !records.is_empty() {
-                out.push(Effect::Remember(records));
-            }
-            return;
-        };
-        if running.durable {
-            records.push(Record::ActEnded {
-                id,
-                seq: running.act.seq + 1,
-            });
-        }
-        if !records.is_empty() {
-            out.push(Effect::Remember(records));
-        }
-        reply.timings_ms = running.timings;
-        if let Some(order) = running.order.as_ref().and_then(|id| self.orders.get(id)) {
-            reply.order.get_or_insert_with(|| order.number.clone());
-            if reply.tracking.is_empty() {
-                reply.tracking = order.tracking();
-            }
-        }
-        self.answer_directly(
-            running.token,
-            running.act.source.clone(),
-            running.act.text.to_string(),
-            reply,
-            out,
-        );
-    }
-
-    /// Makes an act durable (with other records) and says "accepted", once.
-    fn accept(&mut self, id: ActId, mut records: Vec<Record>, out: &mut Vec<Effect>) {
-        let Some(running) = self.running.get_mut(&id) else {
-            if !records.is_empty() {
-                out.push(Effect::Remember(records));
-            }
-            return;
-        };
-        running.act.order.clone_from(&running.order);
-        running.act.seq += 1;
-        running.durable = true;
-        records.push(Record::Act(Box::new(running.act.clone())));
-        out.push(Effect::Remember(records));
-        if !running.accepted {
-            running.accepted = true;
-            out.push(Effect::Signal(Signal::Accepted));
-            let mut reply = ScanReply::new(
-                Outcome::Accepted,
-                match running.act.kind {
-                    ActKind::Ship => "Accepted; the label follows.",
-                    ActKind::Reprint => "Accepted; the same label follows.",
-                    ActKind::Redo => "Accepted; a new label replaces the old one.",
-                    ActKind::NextParcel => "Accepted; the label of one more parcel follows.",
-                },
-            );
-            if let Some(order) = running.order.as_ref().and_then(|o| self.orders.get(o)) {
-                reply.order = Some(order.number.clone());
-                reply.tracking = order.tracking();
-            }
-            out.push(Effect::Answer {
-                token: running.token,
-                source: running.act.source.clone(),
-                scanned: running.act.text.to_string(),
-                reply: Box::new(reply),
-                last: false,
-            });
-        }
-    }
-
-    /// Changes an order and gives its new record; the caller makes it durable.
-    fn change(
-        &mut self,
-        id: &OrderId,
-        now: Moment,
-        change: impl FnOnce(&mut Order),
-    ) -> Option<Record> {
-        let order = self.orders.get_mut(id)?;
-        change(order);
-        order.seq += 1;
-        order.updated = now.wall;
-        Some(Record::Order(Box::new(order.clone())))
-    }
-
-    fn note(&mut self, id: &OrderId, now: Moment, what: &str, act: ActId) {
-        let Some(running) = self.running.get(&act) else {
-            return;
-        };
-        let deed = Deed {
-            at: now.wall,
-            what: what.to_owned(),
-            by: running.act.source.clone(),
-            reason: running.act.reason.clone(),
-        };
-        if let Some(order) = self.orders.get_mut(id) {
-            order.note(deed);
-        }
-    }
-
-    fn stage_done(&mut self, act: Option<ActId>, now: Moment, set: fn(&mut Timings, u64)) {
-        let Some(running) = act.and_then(|id| self.running.get_mut(&id)) else {
-            return;
-        };
-        let spent = now.mono.since(running.stage_since).as_millis();
-        set(
-            &mut running.timings,
-            u64::try_from(spent).unwrap_or(u64::MAX),
-        );
-        running.stage_since = now.mono;
-    }
-}
-
-fn signal_of(reply: &ScanReply) -> Signal {
-    match (reply.outcome, reply.code) {
-        (Outcome::Printed, _) => Signal::Printed,
-        (Outcome::Queued, _) => Signal::Queued,
-        (Outcome::Question, _) | (Outcome::Refused, Some(Code::AlreadyPrinted)) => Signal::Question,
-        (Outcome::Refused, _) => Signal::Refused,
-        (Outcome::Accepted | Outcome::Ignored, _) => Signal::Ready,
     }
 }

@@ -4,7 +4,7 @@
 //! only by what the printer's side reports. Pages of one order go out together; orders of one
 //! printer wait in line.
 
-use super::{Effect, PageJob, PreparedPage, QuestionKind, Station, Waiting};
+use super::{Effect, Line, PageJob, PreparedPage, QuestionKind, Station, Waiting};
 use crate::domain::order::Standing;
 use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
@@ -16,6 +16,10 @@ use std::time::Duration;
 const CHECK_PRINTER: Duration = Duration::from_secs(2);
 
 impl Station {
+    pub(super) fn line(&mut self, printer: &PrinterName) -> &mut Line {
+        self.lines.entry(printer.clone()).or_default()
+    }
+
     /// Takes the next step towards paper for the first shipment that is not out.
     pub(super) fn go_on(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         self.go_on_with(id, Vec::new(), now, out);
@@ -66,33 +70,6 @@ impl Station {
         }
     }
 
-    /// The documents are in the spool, or they are not at hand.
-    pub(super) fn stored(
-        &mut self,
-        id: OrderId,
-        order_id: i64,
-        stored: bool,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        if !stored {
-            if self.job(&id, now).fetches >= 2 {
-                self.label_refused(&id, Code::LabelMissing, "", now, out);
-            } else {
-                self.fetch_label(&id, now, out);
-            }
-            return;
-        }
-        // Not a record of its own: it becomes durable with the page that is sent next, or is
-        // found again by reading the spool.
-        if let Some(order) = self.orders.get_mut(&id)
-            && let Some(shipment) = order.shipments.iter_mut().find(|s| s.order_id == order_id)
-        {
-            shipment.stored = true;
-        }
-        self.go_on(&id, now, out);
-    }
-
     /// The label room has read and rendered the documents, or refused them.
     pub(super) fn prepared(
         &mut self,
@@ -109,12 +86,8 @@ impl Station {
                 self.label_refused(&id, Code::LabelMissing, "no page is a label", now, out);
                 return;
             }
-            Err((Code::LabelMissing, detail)) => {
-                if self.job(&id, now).fetches >= 2 {
-                    self.label_refused(&id, Code::LabelMissing, &detail, now, out);
-                } else {
-                    self.fetch_label(&id, now, out);
-                }
+            Err((code @ (Code::LabelMissing | Code::LabelUnreadable), detail)) => {
+                self.fetch_once_more(&id, code, &detail, now, out);
                 return;
             }
             Err((code, detail)) => {
@@ -147,7 +120,11 @@ impl Station {
 
     /// Which printer a page goes to. A document without a printer of its own has none: it is
     /// kept and told, and never printed on label stock.
-    fn printer_of(&self, page: &PreparedPage, label_printer: &PrinterName) -> PrinterName {
+    pub(super) fn printer_of(
+        &self,
+        page: &PreparedPage,
+        label_printer: &PrinterName,
+    ) -> PrinterName {
         let rule = self.settings.printer_rules.iter().find(|rule| {
             rule.of == *label_printer && rule.label_type.eq_ignore_ascii_case(&page.label_type)
         });
@@ -165,7 +142,7 @@ impl Station {
     }
 
     /// Puts the order into the line of every printer that has a page of it to print.
-    fn line_up(
+    pub(super) fn line_up(
         &mut self,
         id: &OrderId,
         mut records: Vec<Record>,
@@ -187,6 +164,13 @@ impl Station {
             return;
         }
         let printers = open_printers(order);
+        if !matches!(
+            order.standing,
+            Standing::Released | Standing::WaitingPrinter(_)
+        ) && let Some(order) = self.orders.get_mut(id)
+        {
+            order.standing = Standing::Released;
+        }
         self.job(id, now).waiting = Waiting::Printer;
         for printer in &printers {
             let line = self.line(printer);
@@ -207,7 +191,7 @@ impl Station {
 
     /// Starts the next page of a printer's line, if it is free. Returns the records that were not
     /// made durable here.
-    fn start_page(
+    pub(super) fn start_page(
         &mut self,
         printer: &PrinterName,
         mut records: Vec<Record>,
@@ -232,9 +216,20 @@ impl Station {
             else {
                 continue;
             };
+            let Some(job) = self.orders.get(&id).and_then(|o| job_of(o, order_id, page)) else {
+                // Its document is not among those that are stored: there is nothing to send.
+                if self.jobs.contains_key(&id) {
+                    remember(std::mem::take(&mut records), out);
+                    self.label_refused(&id, Code::LabelUnreadable, "", now, out);
+                }
+                continue;
+            };
+            let label = self.is_label(&id, order_id, page);
             self.line(printer).busy = Some(id.clone());
             let record = self.change(&id, now, |order| {
-                order.standing = Standing::Released;
+                if label {
+                    order.standing = Standing::Released;
+                }
                 if let Some(page) = page_mut(order, order_id, page) {
                     page.state = PageState::Sending;
                     page.at = now.wall;
@@ -242,16 +237,28 @@ impl Station {
             });
             records.extend(record);
             remember(std::mem::take(&mut records), out);
-            if let Some(job) = self.orders.get(&id).and_then(|o| job_of(o, order_id, page)) {
-                out.push(Effect::Send {
-                    order: id,
-                    order_id,
-                    page,
-                    job: Box::new(job),
+            if label && let Some(lines) = self.announcement(&id, now) {
+                out.push(Effect::Ticket {
+                    printer: printer.clone(),
+                    lines,
                 });
             }
+            out.push(Effect::Send {
+                order: id,
+                order_id,
+                page,
+                job: Box::new(job),
+            });
             return records;
         }
+    }
+
+    fn is_label(&self, id: &OrderId, order_id: i64, page: usize) -> bool {
+        self.orders
+            .get(id)
+            .and_then(|o| o.shipments.iter().find(|s| s.order_id == order_id))
+            .and_then(|s| s.pages.get(page))
+            .is_some_and(|p| p.role == PageRole::Label)
     }
 
     /// A page's journey has ended, one way or another.
@@ -305,8 +312,9 @@ impl Station {
             }
             PrintOutcome::NotStarted { code, detail } if is_about_the_label(code) => {
                 remember(records, out);
+                // A document that cannot be printed stays to do, and blocks nothing.
                 if role == PageRole::Label {
-                    self.label_refused(&id, code, &detail, now, out);
+                    self.page_unprintable(&id, code, &detail, now, out);
                 }
             }
             PrintOutcome::NotStarted { code, .. } => {
@@ -315,11 +323,17 @@ impl Station {
                 line.trouble = Some(code);
                 line.check_at = now.mono.plus(CHECK_PRINTER);
                 line.waiting.push_front(id.clone());
-                self.wait_for_printer(&id, now, out);
+                if role == PageRole::Label {
+                    self.wait_for_printer(&id, now, out);
+                } else {
+                    out.push(Effect::Signal(Signal::PrinterNeedsHand));
+                }
             }
+            // Nobody is asked about a document: it is tracked, and whoever misses it reprints it
+            // where it was made.
+            PrintOutcome::InDoubt { .. } if role == PageRole::Document => remember(records, out),
             PrintOutcome::InDoubt { detail, .. } => {
-                let act = self.jobs.remove(&id).and_then(|job| job.act);
-                match act.filter(|_| role == PageRole::Label) {
+                match self.jobs.remove(&id).and_then(|job| job.act) {
                     Some(act) => {
                         let code = Code::PrinterInDoubt;
                         self.open_question(act, &id, Some(code), QuestionKind::InDoubt, now);
@@ -334,7 +348,27 @@ impl Station {
         remember(left, out);
     }
 
-    fn wait_for_printer(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+    /// No printer can cure it: another copy may, or a person.
+    fn page_unprintable(
+        &mut self,
+        id: &OrderId,
+        code: Code,
+        detail: &str,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        for line in self.lines.values_mut() {
+            line.waiting.retain(|waiting| waiting != id);
+        }
+        if matches!(code, Code::LabelMissing | Code::LabelUnreadable) && self.jobs.contains_key(id)
+        {
+            self.fetch_once_more(id, code, detail, now, out);
+        } else {
+            self.label_refused(id, code, detail, now, out);
+        }
+    }
+
+    pub(super) fn wait_for_printer(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let Some(code) = self
             .orders
             .get(id)
@@ -371,7 +405,11 @@ impl Station {
         line.trouble = trouble;
         line.check_at = now.mono.plus(CHECK_PRINTER);
         if trouble.is_none() {
-            out.push(Effect::Signal(Signal::Working));
+            out.push(Effect::Signal(if line.waiting.is_empty() {
+                Signal::Ready
+            } else {
+                Signal::Working
+            }));
             let left = self.start_page(&printer, Vec::new(), now, out);
             remember(left, out);
         }
@@ -392,7 +430,7 @@ impl Station {
     }
 
     /// Every label page of every live shipment is out: the act has ended.
-    fn all_printed(
+    pub(super) fn all_printed(
         &mut self,
         id: &OrderId,
         mut records: Vec<Record>,
@@ -443,7 +481,7 @@ pub(super) fn remember(records: Vec<Record>, out: &mut Vec<Effect>) {
     }
 }
 
-fn dedup(records: Vec<Record>) -> Vec<Record> {
+pub(super) fn dedup(records: Vec<Record>) -> Vec<Record> {
     let mut kept: Vec<Record> = Vec::with_capacity(records.len());
     for record in records {
         kept.retain(|earlier| earlier.key() != record.key());
@@ -475,22 +513,26 @@ fn open_printers(order: &Order) -> Vec<PrinterName> {
 }
 
 /// The next page of this order for this printer: Starshipit id of its shipment, index in it. None
-/// while a page of the same shipment and printer is in doubt: a person is asked first.
+/// while a label of the same shipment and printer is in doubt (a person is asked first), and no label
+/// of an order that nobody released.
 fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
+    let released = matches!(
+        order.standing,
+        Standing::Released | Standing::WaitingPrinter(_)
+    );
     order.live().find_map(|shipment| {
-        let mut pages = shipment
-            .pages
-            .iter()
-            .enumerate()
-            .filter(|(_, page)| page.printer == *printer);
-        if pages
-            .clone()
-            .any(|(_, page)| page.state == PageState::InDoubt)
-        {
-            return None;
-        }
-        pages
-            .find(|(_, page)| page.state == PageState::Todo)
+        let here = || {
+            shipment
+                .pages
+                .iter()
+                .enumerate()
+                .filter(|(_, page)| page.printer == *printer)
+        };
+        let doubt = here().any(|(_, p)| p.state == PageState::InDoubt && p.role == PageRole::Label);
+        here()
+            .find(|(_, p)| {
+                p.state == PageState::Todo && (p.role == PageRole::Document || (released && !doubt))
+            })
             .map(|(index, _)| (shipment.order_id, index))
     })
 }

@@ -7,11 +7,11 @@
 //! the monotonic clock, and after a restart from the restart: a clock that jumps can only make the
 //! station wait longer.
 
-use super::{Effect, LookFor, Lookup, QuestionKind, Remade, Station, Waiting};
+use super::remake::supersede;
+use super::{Effect, LookFor, Lookup, QuestionKind, Station, Waiting};
 use crate::domain::order::{Choices, Intent, IntentKind, Origin, Standing};
 use crate::domain::{
-    ActId, ActKind, Bought, CallFailure, Code, Moment, OrderId, Outcome, RemoteOrder, ScanReply,
-    Shipment, Signal,
+    ActId, ActKind, Bought, CallFailure, Code, Moment, OrderId, Outcome, RemoteOrder, Shipment,
 };
 use std::time::Duration;
 
@@ -20,10 +20,7 @@ const MAX_SENDS: u8 = 2;
 /// Two looks that together mean "it did not happen" are at least so far apart.
 pub(super) const LOOKS_APART: Duration = Duration::from_secs(5);
 /// Times the service may ask to wait before the person is told.
-const MAX_THROTTLED: u32 = 6;
-/// Fetches of an existing label that may fail before the person is told.
-const MAX_FETCHES: u32 = 4;
-
+pub(super) const MAX_THROTTLED: u32 = 6;
 impl Station {
     /// Buys: intent first, then exactly one request.
     pub(super) fn buy(
@@ -51,58 +48,6 @@ impl Station {
             });
         });
         // From here on the intent tells what is to be done; after a crash nothing starts over.
-        if let Some(running) = self.running.get_mut(&act) {
-            running.act.kind = ActKind::Ship;
-        }
-        self.accept(act, record.into_iter().collect(), out);
-        self.send_intent(id, now, out);
-    }
-
-    /// REDO (`replace`) or NEXT-PARCEL: a new Starshipit order is made, then bought.
-    pub(super) fn remake(
-        &mut self,
-        act: ActId,
-        id: &OrderId,
-        replace: bool,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let confirmed = self.running.get(&act).is_some_and(|r| r.act.confirmed);
-        if replace && !confirmed {
-            // Only an order scan after REDO, or a request that says so, gets here confirmed.
-            let reply = self.coded(Outcome::Refused, Code::NoQuestion, None);
-            self.end_act(act, Vec::new(), reply, out);
-            return;
-        }
-        let Some(order_id) = self
-            .orders
-            .get(id)
-            .and_then(|o| o.live().last().map(|s| s.order_id))
-        else {
-            return;
-        };
-        let with = self
-            .running
-            .get(&act)
-            .map(|r| r.act.with.clone())
-            .unwrap_or_default();
-        self.note(id, now, if replace { "redo" } else { "next-parcel" }, act);
-        self.remember_last(act, id, now);
-        self.work_on(act, id, now);
-        let record = self.change(id, now, |order| {
-            order.standing = Standing::Released;
-            order.intent = Some(Intent {
-                kind: if replace {
-                    IntentKind::Replace
-                } else {
-                    IntentKind::Clone
-                },
-                order_id,
-                sends: 1,
-                sent_at: now.wall,
-                with,
-            });
-        });
         if let Some(running) = self.running.get_mut(&act) {
             running.act.kind = ActKind::Ship;
         }
@@ -200,7 +145,13 @@ impl Station {
 
     /// A shipment exists and its reply is here: number, documents and end of the intent are one
     /// record, durable before anything is stored or printed (P2, contract 11).
-    fn shipped(&mut self, id: &OrderId, bought: Bought, now: Moment, out: &mut Vec<Effect>) {
+    pub(super) fn shipped(
+        &mut self,
+        id: &OrderId,
+        bought: Bought,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
         let documents: Vec<_> = bought.documents.iter().map(|d| d.id.clone()).collect();
         let order_id = if bought.order_id != 0 {
             bought.order_id
@@ -241,141 +192,8 @@ impl Station {
         }
     }
 
-    /// Fetches the label that exists; never buys.
-    pub(super) fn fetch_label(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
-        let Some((account, order_id)) = self.orders.get(id).and_then(|order| {
-            let shipment = order.live().find(|s| !s.is_printed())?;
-            Some((order.account.clone(), shipment.order_id))
-        }) else {
-            return;
-        };
-        let job = self.job(id, now);
-        job.waiting = Waiting::Reply;
-        job.fetches += 1;
-        out.push(Effect::Buy {
-            order: id.clone(),
-            account,
-            order_id,
-            reprint: true,
-            with: Choices::default(),
-        });
-    }
-
-    /// A `reprint` has answered. It is safe to repeat: it never buys (S13's worst case is
-    /// excluded because it is only sent for what a look or a reply has shown to be printed).
-    fn fetched(
-        &mut self,
-        id: &OrderId,
-        result: Result<Bought, CallFailure>,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let fetches = self.job(id, now).fetches;
-        match result {
-            Ok(bought) => {
-                self.came_online(out);
-                self.stage_done(self.waiting_act(id), now, |t, ms| t.buy = Some(ms));
-                if bought.documents.is_empty() || bought.undecodable > 0 {
-                    if fetches < MAX_FETCHES.min(2) {
-                        self.fetch_label(id, now, out);
-                        return;
-                    }
-                    let code = if bought.documents.is_empty() && bought.undecodable == 0 {
-                        Code::LabelMissing
-                    } else {
-                        Code::LabelUnreadable
-                    };
-                    self.label_refused(id, code, "", now, out);
-                    return;
-                }
-                let documents: Vec<_> = bought.documents.iter().map(|d| d.id.clone()).collect();
-                let mut order_id = bought.order_id;
-                let record = self.change(id, now, |order| {
-                    let Some(shipment) = order
-                        .shipments
-                        .iter_mut()
-                        .find(|s| !s.superseded && !s.is_printed())
-                    else {
-                        return;
-                    };
-                    order_id = shipment.order_id;
-                    if shipment.documents != bought.documents {
-                        // Another rendering of the same shipment: its pages are counted anew, but
-                        // what came out already stays out.
-                        if shipment
-                            .pages
-                            .iter()
-                            .all(|p| p.state == crate::domain::PageState::Todo)
-                        {
-                            shipment.pages.clear();
-                        }
-                        shipment.documents.clone_from(&bought.documents);
-                    }
-                    shipment.stored = false;
-                    for number in &bought.tracking {
-                        if !shipment.tracking.contains(number) {
-                            shipment.tracking.push(number.clone());
-                        }
-                    }
-                    if shipment.carrier.is_empty() {
-                        shipment.carrier.clone_from(&bought.carrier_name);
-                    }
-                });
-                out.push(Effect::Remember(record.into_iter().collect()));
-                self.watch_for_number(id, now);
-                self.job(id, now).waiting = Waiting::Reply;
-                out.push(Effect::Store {
-                    order: id.clone(),
-                    order_id,
-                    documents,
-                });
-            }
-            Err(CallFailure::Throttled { retry_after }) if fetches < MAX_THROTTLED => {
-                self.job(id, now).waiting = Waiting::Send {
-                    at: now.mono.plus(wait_asked(retry_after, fetches)),
-                };
-            }
-            Err(CallFailure::Refused { code, detail }) => {
-                self.label_refused(id, code, &detail, now, out);
-            }
-            Err(failure) if fetches < MAX_FETCHES => {
-                drop(failure);
-                self.job(id, now).waiting = Waiting::Send {
-                    at: now.mono.plus(Duration::from_secs(1 << fetches.min(4))),
-                };
-            }
-            Err(failure) => {
-                self.went_offline(now);
-                let code = failure.code();
-                self.label_refused(id, code, "", now, out);
-            }
-        }
-    }
-
-    /// The shipment stays, its number is kept; only the paper is missing.
-    pub(super) fn label_refused(
-        &mut self,
-        id: &OrderId,
-        code: Code,
-        detail: &str,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let act = self.jobs.remove(id).and_then(|job| job.act);
-        let record = self.change(id, now, |order| order.standing = Standing::Refused(code));
-        let records = record.into_iter().collect();
-        let reply = self.coded(Outcome::Refused, code, Some(detail));
-        match act {
-            Some(act) => {
-                self.remember_last(act, id, now);
-                self.end_act(act, records, reply, out);
-            }
-            None => out.push(Effect::Remember(records)),
-        }
-    }
-
     /// A call that is not idempotent has failed, one way or another.
-    fn call_failed(
+    pub(super) fn call_failed(
         &mut self,
         id: &OrderId,
         failure: CallFailure,
@@ -388,13 +206,19 @@ impl Station {
                 // Nothing left the host, and an earlier send was settled before this one: nothing
                 // is open, and the scan waits for the network like any other.
                 let act = self.jobs.remove(id).and_then(|job| job.act);
+                let mut bought = true;
                 let record = self.change(id, now, |order| {
-                    order.intent = None;
+                    bought = order
+                        .intent
+                        .take()
+                        .is_some_and(|i| i.kind == IntentKind::Buy);
                     order.standing = Standing::Resting;
                 });
                 out.push(Effect::Remember(record.into_iter().collect()));
-                if let Some(act) = act {
-                    self.queue_or_refuse(act, now, out);
+                match act {
+                    Some(act) if bought => self.queue_or_refuse(act, now, out),
+                    Some(act) => self.refuse_offline(act, out),
+                    None => {}
                 }
             }
             CallFailure::Throttled { retry_after } => {
@@ -423,7 +247,7 @@ impl Station {
     }
 
     /// The last send provably did nothing.
-    fn unsend(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+    pub(super) fn unsend(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let record = self.change(id, now, |order| {
             if let Some(intent) = &mut order.intent {
                 intent.sends = intent.sends.saturating_sub(1);
@@ -433,7 +257,7 @@ impl Station {
     }
 
     /// Nothing was bought, and it is known why.
-    fn purchase_refused(
+    pub(super) fn purchase_refused(
         &mut self,
         id: &OrderId,
         code: Code,
@@ -522,7 +346,7 @@ impl Station {
     }
 
     /// The look before an act has answered.
-    fn looked_before(
+    pub(super) fn looked_before(
         &mut self,
         id: &OrderId,
         result: Result<Option<RemoteOrder>, CallFailure>,
@@ -537,16 +361,19 @@ impl Station {
                 self.came_online(out);
                 if !self.orders.contains_key(id) {
                     let adopted = self.adopt(remote.clone(), None, &remote.number.clone(), now);
-                    if adopted != *id
-                        && let Some(job) = self.jobs.remove(id)
-                    {
+                    if adopted != *id {
                         // The id named a replacement or clone of an order that is known.
-                        self.jobs.entry(adopted.clone()).or_insert(job);
-                        self.decide_remote(act, &adopted, &remote, now, out);
+                        self.jobs.remove(id);
+                        self.decide(act, &adopted, now, out);
                         return;
                     }
                 }
-                if remote.archived && self.orders.get(id).is_some_and(|o| o.intent.is_none()) {
+                if self.orders.get(id).is_some_and(|o| o.intent.is_some()) {
+                    // Only the outcome of the call itself decides.
+                    self.job(id, now).waiting = Waiting::Look { at: now.mono };
+                    return;
+                }
+                if remote.archived {
                     // Replaced in Starshipit's own screen, perhaps: its live twin has its number.
                     self.jobs.remove(id);
                     out.push(Effect::Find {
@@ -582,7 +409,7 @@ impl Station {
     }
 
     /// The unknown purchase did happen: its number is durable before its label is fetched.
-    fn was_bought(
+    pub(super) fn was_bought(
         &mut self,
         id: &OrderId,
         remote: &RemoteOrder,
@@ -590,6 +417,7 @@ impl Station {
         out: &mut Vec<Effect>,
     ) {
         let record = self.change(id, now, |order| {
+            supersede(order, remote);
             order.intent = None;
             order.shipments.push(Shipment {
                 order_id: remote.order_id,
@@ -605,11 +433,12 @@ impl Station {
             });
         });
         out.push(Effect::Remember(record.into_iter().collect()));
+        self.watch_for_number(id, now);
         self.fetch_label(id, now, out);
     }
 
     /// A look said "nothing happened".
-    fn looked_clear(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+    pub(super) fn looked_clear(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let settle = self.settings.settle;
         let job = self.job(id, now);
         let settled = job
@@ -624,7 +453,7 @@ impl Station {
         self.next_look(id, now);
     }
 
-    fn look_failed(
+    pub(super) fn look_failed(
         &mut self,
         id: &OrderId,
         failure: &CallFailure,
@@ -649,7 +478,7 @@ impl Station {
         self.next_look(id, now);
     }
 
-    fn next_look(&mut self, id: &OrderId, now: Moment) {
+    pub(super) fn next_look(&mut self, id: &OrderId, now: Moment) {
         let job = self.job(id, now);
         job.looks += 1;
         let wait = match job.looks {
@@ -663,94 +492,35 @@ impl Station {
         };
     }
 
-    /// Replace or clone has answered, or not.
-    pub(super) fn remade(
-        &mut self,
-        id: OrderId,
-        result: Result<RemoteOrder, CallFailure>,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        match result {
-            Ok(remote) => {
-                self.came_online(out);
-                self.remake_done(&id, &remote, now, out);
-            }
-            Err(failure) => self.call_failed(&id, failure, now, out),
-        }
-    }
-
-    /// The look after an unknown replace or clone has answered.
-    pub(super) fn looked_remade(
-        &mut self,
-        id: OrderId,
-        result: Result<Remade, CallFailure>,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        match result {
-            Ok(Remade::Yes(remote)) => {
-                self.came_online(out);
-                self.remake_done(&id, &remote, now, out);
-            }
-            Ok(Remade::No) => {
-                self.came_online(out);
-                self.looked_clear(&id, now, out);
-            }
-            Ok(Remade::Unclear) => {
-                self.came_online(out);
-                let long = now.mono.since(self.job(&id, now).sent) >= self.settings.settle * 2;
-                if long {
-                    // It happened, so it is never sent again; which order it made is for a person.
-                    self.purchase_refused(
-                        &id,
-                        Code::OrderAmbiguous,
-                        "the new order in Starshipit cannot be told from others",
-                        now,
-                        out,
-                    );
-                } else {
-                    self.next_look(&id, now);
-                }
-            }
-            Err(failure) => self.look_failed(&id, &failure, now, out),
-        }
-    }
-
-    /// The new Starshipit order is known: the old shipment is superseded and the new one is
-    /// intended, in one record.
-    fn remake_done(
-        &mut self,
-        id: &OrderId,
-        remote: &RemoteOrder,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        if remote.is_printed() {
-            // Somebody printed it meanwhile, or this is a look after our own lost purchase.
-            let record = self.change(id, now, |order| supersede(order, remote));
-            out.push(Effect::Remember(record.into_iter().collect()));
-            self.was_bought(id, remote, now, out);
+    pub(super) fn look_at_intent(&self, id: &OrderId, out: &mut Vec<Effect>) {
+        let Some((order, intent)) = self
+            .orders
+            .get(id)
+            .and_then(|order| Some((order, order.intent.as_ref()?)))
+        else {
             return;
-        }
-        let record = self.change(id, now, |order| {
-            supersede(order, remote);
-            let with = order
-                .intent
-                .take()
-                .map(|intent| intent.with)
-                .unwrap_or_default();
-            order.fingerprint.clone_from(&remote.fingerprint);
-            order.intent = Some(Intent {
-                kind: IntentKind::Buy,
-                order_id: remote.order_id,
-                sends: 1,
-                sent_at: now.wall,
-                with,
-            });
+        };
+        out.push(match intent.kind {
+            IntentKind::Buy => Effect::Look {
+                order: id.clone(),
+                account: order.account.clone(),
+                order_id: intent.order_id,
+                why: LookFor::Purchase,
+                within: None,
+            },
+            kind => Effect::LookRemade {
+                order: id.clone(),
+                account: order.account.clone(),
+                replace: kind == IntentKind::Replace,
+                number: order.number.clone(),
+                reference: order.reference.clone(),
+                order_id: intent.order_id,
+                known: std::iter::once(order.order_id)
+                    .chain(order.shipments.iter().map(|s| s.order_id))
+                    .collect(),
+                sent_at: intent.sent_at,
+            },
         });
-        out.push(Effect::Remember(record.into_iter().collect()));
-        self.send_intent(id, now, out);
     }
 
     pub(super) fn waiting_act(&self, id: &OrderId) -> Option<ActId> {
@@ -768,65 +538,10 @@ impl Station {
             fetches: 0,
         })
     }
-
-    /// Says "queued" to whoever waits, and keeps the act.
-    pub(super) fn tell_queued(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
-        let Some(running) = self.running.get_mut(&act) else {
-            return;
-        };
-        running.act.queued = true;
-        running.act.seq += 1;
-        running.durable = true;
-        let record = crate::domain::Record::Act(Box::new(running.act.clone()));
-        let token = running.token.take();
-        let (source, scanned) = (running.act.source.clone(), running.act.text.to_string());
-        let timings = running.timings;
-        let order = running.order.clone();
-        let minutes = self.settings.expire_after.as_secs() / 60;
-        let mut reply: ScanReply = self.coded(Outcome::Queued, Code::StarshipitUnreachable, None);
-        reply.message = format!(
-            "Starshipit cannot be reached. The scan is kept for {minutes} minutes and nothing prints unannounced. Go on scanning; scan RESUME when the network is back."
-        );
-        reply.timings_ms = timings;
-        let mut records = vec![record];
-        if let Some(id) = &order {
-            records.extend(self.change(id, now, |order| {
-                if order.intent.is_none() && order.live().next().is_none() {
-                    order.standing = Standing::Queued;
-                }
-            }));
-            reply.order = self.orders.get(id).map(|o| o.number.clone());
-        }
-        out.push(Effect::Remember(records));
-        out.push(Effect::Signal(Signal::Queued));
-        out.push(Effect::Answer {
-            token,
-            source,
-            scanned,
-            reply: Box::new(reply),
-            last: true,
-        });
-    }
-}
-
-fn supersede(order: &mut crate::domain::Order, remote: &RemoteOrder) {
-    let Some(intent) = &order.intent else { return };
-    if intent.kind != IntentKind::Replace {
-        return;
-    }
-    let replaced = intent.order_id;
-    for shipment in &mut order.shipments {
-        if shipment.order_id == replaced {
-            shipment.superseded = true;
-        }
-    }
-    if order.order_id == replaced {
-        order.order_id = remote.order_id;
-    }
 }
 
 /// What the service asked for, or 1, 2, 4, 8 s; never more than a minute.
-fn wait_asked(retry_after: Option<Duration>, times: u32) -> Duration {
+pub(super) fn wait_asked(retry_after: Option<Duration>, times: u32) -> Duration {
     retry_after
         .unwrap_or_else(|| Duration::from_secs(1 << times.min(4)))
         .clamp(Duration::from_millis(200), Duration::from_secs(60))

@@ -4,33 +4,24 @@
 //! source for 60 s, or else that source's next scan within 30 s. A question opens only by a scan
 //! or command, one at a time per source, for 30 s.
 
-use super::{Ask, AskKind, Context, Effect, Line, Question, QuestionKind, Running, Station, Token};
+use super::context::NEXT_SCAN;
+use super::{Ask, AskKind, Effect, QuestionKind, Station, Token};
 use crate::domain::order::{Choices, PageState, Standing};
 use crate::domain::{
-    Act, ActId, ActKind, Code, Command, Moment, Mono, Order, OrderId, Outcome, Parcel, Proof,
-    Record, ScanReply, ScanText, Source, State,
+    ActId, ActKind, Code, Command, Moment, Order, OrderId, Outcome, Proof, ScanReply, ScanText,
+    Source, State,
 };
-use std::time::Duration;
-
-const LAST_ORDER: Duration = Duration::from_secs(60);
-const NEXT_SCAN: Duration = Duration::from_secs(30);
-const QUESTION: Duration = Duration::from_secs(30);
-/// Repeats remembered at most; older ones go first.
-const MAX_REPEATS: usize = 256;
 
 impl Station {
     pub(super) fn scanned(
         &mut self,
         token: Option<Token>,
         text: ScanText,
-        mut source: Source,
+        source: Source,
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let context = self.context(&source, now);
-        if source.user.is_none() {
-            source.user = context.user.clone();
-        }
+        let source = self.who(source);
         match Command::parse(&self.settings.prefix, &text) {
             Some(Ok(command)) => self.commanded(token, command, text, source, now, out),
             Some(Err(code)) => {
@@ -41,7 +32,7 @@ impl Station {
         }
     }
 
-    fn order_scanned(
+    pub(super) fn order_scanned(
         &mut self,
         token: Option<Token>,
         text: ScanText,
@@ -101,6 +92,7 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        let source = self.who(source);
         let Ok(text) = ScanText::parse(&ask.order) else {
             let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
             self.answer_directly(token, source, ask.order, reply, out);
@@ -131,7 +123,7 @@ impl Station {
         self.recall(id, out);
     }
 
-    fn commanded(
+    pub(super) fn commanded(
         &mut self,
         token: Option<Token>,
         command: Command,
@@ -173,20 +165,25 @@ impl Station {
                 self.pause_or_resume(token, command == Command::Pause, text, source, now, out);
             }
             Command::User(user) => {
-                self.context(&source, now).user = Some(user.clone());
+                self.badge(&source.trigger, user.clone(), now);
                 let reply = ScanReply::new(Outcome::Ignored, format!("{user} is at this bench."));
                 self.answer_directly(token, source, text.to_string(), reply, out);
             }
             Command::Reason(reason) => {
                 self.reason(token, reason, text, source, now, out);
             }
-            Command::Status | Command::Test | Command::CloseDay => {
+            Command::Status | Command::Test => {
                 self.ticket_for(token, &command, text, source, out);
+            }
+            Command::CloseDay => {
+                let why = "this bench has no hand-over list";
+                let reply = self.coded(Outcome::Refused, Code::BadScan, Some(why));
+                self.answer_directly(token, source, text.to_string(), reply, out);
             }
         }
     }
 
-    fn act_on_last(
+    pub(super) fn act_on_last(
         &mut self,
         token: Option<Token>,
         command: &Command,
@@ -205,23 +202,12 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         }
+        let last = self.last_order(&source, now);
         let context = self.context(&source, now);
         context.question = None;
-        let last = context
-            .last_order
-            .clone()
-            .filter(|(_, at)| now.mono.since(*at) <= LAST_ORDER)
-            .map(|(id, _)| id);
         let reason = context.reason.take().map(|(reason, _)| reason);
-        let Some(id) = last.filter(|_| kind != ActKind::Redo) else {
-            let redo_of = (kind == ActKind::Redo)
-                .then(|| {
-                    self.contexts
-                        .get(&source.trigger)
-                        .and_then(|c| c.last_order.clone())
-                })
-                .flatten()
-                .map(|(id, _)| id);
+        let Some(id) = last.clone().filter(|_| kind != ActKind::Redo) else {
+            let redo_of = last.filter(|_| kind == ActKind::Redo);
             let number = redo_of
                 .as_ref()
                 .and_then(|id| self.orders.get(id))
@@ -254,7 +240,7 @@ impl Station {
         self.decide(act, &id, now, out);
     }
 
-    fn yes(
+    pub(super) fn yes(
         &mut self,
         token: Option<Token>,
         text: ScanText,
@@ -267,6 +253,15 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         };
+        // A page in doubt is settled at any time; what buys or prints something new is new work.
+        if question.kind != QuestionKind::InDoubt
+            && let Some(code) = self.closed_for_work()
+        {
+            self.context(&source, now).question = Some(question);
+            let reply = self.coded(Outcome::Refused, code, None);
+            self.answer_directly(token, source, text.to_string(), reply, out);
+            return;
+        }
         match question.kind {
             QuestionKind::InDoubt => {
                 let act = self.begin(token, ActKind::Ship, text, source, now);
@@ -295,409 +290,13 @@ impl Station {
         }
     }
 
-    /// Weight, box, courier or parcels: for the order that is asked about, else for the next scan.
-    fn choose(
-        &mut self,
-        token: Option<Token>,
-        command: &Command,
-        text: ScanText,
-        source: Source,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let preset = match command {
-            Command::Box(name) => {
-                let Some(preset) = self
-                    .settings
-                    .presets
-                    .iter()
-                    .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                    .map(|(_, preset)| preset.clone())
-                else {
-                    let reply = self.coded(
-                        Outcome::Refused,
-                        Code::BadScan,
-                        Some(&format!("no packaging preset is named {name}")),
-                    );
-                    self.answer_directly(token, source, text.to_string(), reply, out);
-                    return;
-                };
-                Some(preset)
-            }
-            _ => None,
-        };
-        let open = match self.context(&source, now).question.take() {
-            Some(Question {
-                order,
-                kind: QuestionKind::Before { kind, with },
-                ..
-            }) => Some((order, kind, with)),
-            other => {
-                self.context(&source, now).question = other;
-                None
-            }
-        };
-        if let Some((order, kind, mut with)) = open {
-            apply_choice(&mut with, command, preset);
-            let act = self.begin(token, kind, text, source, now);
-            if let Some(running) = self.running.get_mut(&act) {
-                running.order = Some(order.clone());
-                running.act.with = with;
-                running.act.confirmed = self.settings.confirm != super::Confirm::Always;
-            }
-            self.look_before(act, &order, now, out);
-            return;
-        }
-        let context = self.context(&source, now);
-        let mut with = match context.choices.take() {
-            Some((choices, at)) if now.mono.since(at) <= NEXT_SCAN => choices,
-            _ => Choices::default(),
-        };
-        apply_choice(&mut with, command, preset);
-        context.choices = Some((with, now.mono));
-        let mut reply = ScanReply::new(
-            Outcome::Question,
-            format!("{} holds for the next order scanned.", command.name()),
-        );
-        reply.next = "scan the order".to_owned();
-        self.answer_directly(token, source, text.to_string(), reply, out);
-    }
-
-    fn reason(
-        &mut self,
-        token: Option<Token>,
-        reason: String,
-        text: ScanText,
-        source: Source,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let last = self
-            .context(&source, now)
-            .last_order
-            .clone()
-            .filter(|(_, at)| now.mono.since(*at) <= LAST_ORDER)
-            .map(|(id, _)| id)
-            .filter(|id| self.orders.get(id).is_some_and(|o| !o.deeds.is_empty()));
-        let Some(id) = last else {
-            self.context(&source, now).reason = Some((reason, now.mono));
-            let mut reply =
-                ScanReply::new(Outcome::Question, "The reason is kept for the next act.");
-            reply.next = "scan the command or the order".to_owned();
-            self.answer_directly(token, source, text.to_string(), reply, out);
-            return;
-        };
-        let record = self.change(&id, now, |order| {
-            if let Some(deed) = order.deeds.last_mut() {
-                deed.reason = Some(reason.clone());
-            }
-        });
-        out.push(Effect::Remember(record.into_iter().collect()));
-        let mut reply = ScanReply::new(Outcome::Ignored, format!("Reason noted: {reason}."));
-        reply.order = self.orders.get(&id).map(|o| o.number.clone());
-        self.answer_directly(token, source, text.to_string(), reply, out);
-    }
-
-    fn ticket_for(
-        &mut self,
-        token: Option<Token>,
-        command: &Command,
-        text: ScanText,
-        source: Source,
-        out: &mut Vec<Effect>,
-    ) {
-        let glance = self.glance();
-        let lines = match command {
-            Command::Test => vec!["TEST".to_owned(), "This printer works.".to_owned()],
-            _ => {
-                let mut lines = vec![
-                    if glance.paused { "PAUSED" } else { "READY" }.to_owned(),
-                    format!("working on: {}", glance.working),
-                    format!("queued: {}", glance.queued),
-                    format!("held: {}", glance.held),
-                    format!("in doubt: {}", glance.in_doubt.len()),
-                    format!(
-                        "Starshipit: {}",
-                        if glance.online { "online" } else { "offline" }
-                    ),
-                ];
-                lines.extend(glance.in_doubt.iter().take(8).map(|n| format!("? {n}")));
-                lines
-            }
-        };
-        let message = lines.join(", ");
-        if let Some(printer) = self.settings.printers.first() {
-            out.push(Effect::Ticket {
-                printer: printer.clone(),
-                lines,
-            });
-        }
-        let reply = ScanReply::new(Outcome::Ignored, message);
-        self.answer_directly(token, source, text.to_string(), reply, out);
-    }
-
-    fn pause_or_resume(
-        &mut self,
-        token: Option<Token>,
-        pause: bool,
-        text: ScanText,
-        source: Source,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        self.paused = pause;
-        self.bench_seq += 1;
-        out.push(Effect::Remember(vec![Record::Bench {
-            seq: self.bench_seq,
-            paused: pause,
-        }]));
-        let message = if pause {
-            "Paused: this bench takes no new work. Scan RESUME to go on.".to_owned()
-        } else {
-            match self.release_queued(now, out) {
-                0 => "The bench takes work.".to_owned(),
-                n => format!("The bench takes work; {n} waiting scans go on now."),
-            }
-        };
-        let reply = ScanReply::new(Outcome::Ignored, message);
-        self.answer_directly(token, source, text.to_string(), reply, out);
-    }
-
-    /// CANCEL: drops open questions and armed commands of this source, and every scan that waits
-    /// for the network at this bench. Nothing that is bought is touched.
-    fn cancel_pending(
-        &mut self,
-        token: Option<Token>,
-        text: ScanText,
-        source: Source,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let context = self.context(&source, now);
-        context.question = None;
-        context.armed = None;
-        context.choices = None;
-        context.reason = None;
-        let waiting: Vec<ActId> = self
-            .running
-            .iter()
-            .filter(|(_, r)| r.act.queued && r.act.source.trigger == source.trigger)
-            .map(|(id, _)| *id)
-            .collect();
-        let mut dropped = Vec::new();
-        for id in waiting {
-            if let Some(number) = self.drop_act(id, now, out) {
-                dropped.push(number);
-            }
-        }
-        let reply = ScanReply::new(
-            Outcome::Ignored,
-            if dropped.is_empty() {
-                "Cancelled: nothing is pending here.".to_owned()
-            } else {
-                format!("Cancelled: {} dropped.", dropped.join(", "))
-            },
-        );
-        self.answer_directly(token, source, text.to_string(), reply, out);
-    }
-
-    fn cancel_named(
-        &mut self,
-        token: Option<Token>,
-        text: &ScanText,
-        source: Source,
-        now: Moment,
-        out: &mut Vec<Effect>,
-    ) {
-        let waiting: Vec<ActId> = self
-            .running
-            .iter()
-            .filter(|(_, r)| {
-                r.act.queued
-                    && (r.act.text.folded() == text.folded()
-                        || r.order.as_ref().is_some_and(|id| self.is_text_of(id, text)))
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        let mut dropped = 0;
-        for id in waiting {
-            dropped += usize::from(self.drop_act(id, now, out).is_some());
-        }
-        let reply = if dropped > 0 {
-            ScanReply::new(Outcome::Ignored, format!("{text} is dropped."))
-        } else {
-            self.coded(
-                Outcome::Refused,
-                Code::NoQuestion,
-                Some("nothing of this order is pending"),
-            )
-        };
-        self.answer_directly(token, source, text.to_string(), reply, out);
-    }
-
-    /// Ends a queued act without doing it. An order with an unresolved purchase keeps it.
-    fn drop_act(&mut self, id: ActId, now: Moment, out: &mut Vec<Effect>) -> Option<String> {
-        let running = self.running.get(&id)?;
-        let text = running.act.text.to_string();
-        let order = running.order.clone();
-        let mut records = Vec::new();
-        if let Some(order) = order {
-            if let Some(job) = self.jobs.get_mut(&order) {
-                job.act = None;
-            }
-            records.extend(self.change(&order, now, |order| {
-                if order.intent.is_none() && order.live().next().is_none() {
-                    order.standing = Standing::Cancelled;
-                }
-            }));
-        }
-        let reply = ScanReply::new(Outcome::Ignored, "Dropped by CANCEL.");
-        self.end_act(id, records, reply, out);
-        Some(text)
-    }
-
-    // ---- acts, contexts, questions ----
-
-    pub(super) fn begin(
-        &mut self,
-        token: Option<Token>,
-        kind: ActKind,
-        text: ScanText,
-        source: Source,
-        now: Moment,
-    ) -> ActId {
-        let id = ActId(self.next_act);
-        self.next_act += 1;
-        self.running.insert(
-            id,
-            Running {
-                act: Act {
-                    id,
-                    seq: 0,
-                    kind,
-                    text,
-                    source,
-                    at: now.wall,
-                    order: None,
-                    queued: false,
-                    with: Choices::default(),
-                    confirmed: false,
-                    reason: None,
-                },
-                token,
-                durable: false,
-                accepted: false,
-                since: now.mono,
-                order: None,
-                asked: false,
-                parcels: Vec::new(),
-                shown_working: false,
-                timings: crate::domain::Timings::default(),
-                stage_since: now.mono,
-            },
-        );
-        id
-    }
-
     pub(super) fn recall(&mut self, id: ActId, out: &mut Vec<Effect>) {
         if let Some(running) = self.running.get(&id) {
             out.push(Effect::Recall {
                 act: id,
-                alias: running.act.text.folded(),
+                alias: self.recall_text(&running.act.text),
             });
         }
-    }
-
-    pub(super) fn context(&mut self, source: &Source, now: Moment) -> &mut Context {
-        let context = self.contexts.entry(source.trigger.clone()).or_default();
-        context.touched = now.mono;
-        if context
-            .question
-            .as_ref()
-            .is_some_and(|q| now.mono.since(q.opened) > QUESTION)
-        {
-            context.question = None;
-        }
-        // A command of one packer never reaches another packer's order.
-        if source.user.is_some() && context.user != source.user {
-            if context.user.is_some() {
-                context.last_order = None;
-                context.armed = None;
-                context.choices = None;
-                context.question = None;
-                context.reason = None;
-            }
-            context.user.clone_from(&source.user);
-        }
-        context
-    }
-
-    /// Remembers the order as this act's source's last one, and opens a question about it.
-    pub(super) fn open_question(
-        &mut self,
-        act: ActId,
-        order: &OrderId,
-        code: Option<Code>,
-        kind: QuestionKind,
-        now: Moment,
-    ) {
-        let Some(source) = self.running.get(&act).map(|r| r.act.source.clone()) else {
-            return;
-        };
-        let context = self.context(&source, now);
-        context.last_order = Some((order.clone(), now.mono));
-        context.question = Some(Question {
-            order: order.clone(),
-            code,
-            kind,
-            opened: now.mono,
-        });
-    }
-
-    pub(super) fn remember_last(&mut self, act: ActId, order: &OrderId, now: Moment) {
-        if let Some(source) = self.running.get(&act).map(|r| r.act.source.clone()) {
-            self.context(&source, now).last_order = Some((order.clone(), now.mono));
-        }
-    }
-
-    fn closed_for_work(&self) -> Option<Code> {
-        if self.paused || self.draining {
-            return Some(Code::Paused);
-        }
-        (self.running.len() >= self.settings.max_acts).then_some(Code::QueueFull)
-    }
-
-    /// The same code from the same scanner within the window, which is not renewed by repeats.
-    fn is_repeat(&mut self, source: &Source, text: &ScanText, now: Moment) -> bool {
-        let window = self.settings.repeat_window;
-        self.repeats.retain(|_, at| now.mono.since(*at) < window);
-        while self.repeats.len() >= MAX_REPEATS {
-            self.repeats.pop_first();
-        }
-        let key = (source.trigger.clone(), text.folded());
-        // REDO's second scan of the order is not a repeat of the first.
-        let expected = self
-            .contexts
-            .get(&source.trigger)
-            .is_some_and(|c| c.armed.is_some());
-        if self.repeats.contains_key(&key) && !expected {
-            return true;
-        }
-        self.repeats.insert(key, now.mono);
-        false
-    }
-
-    fn number_of_running(&self, text: &ScanText) -> Option<String> {
-        self.running
-            .values()
-            .filter(|r| r.act.text.folded() == text.folded())
-            .find_map(|r| self.orders.get(r.order.as_ref()?).map(|o| o.number.clone()))
-    }
-
-    pub(super) fn is_text_of(&self, id: &OrderId, text: &ScanText) -> bool {
-        self.orders
-            .get(id)
-            .is_some_and(|order| order.aliases().contains(&text.folded()))
     }
 
     /// YES or REPRINT about a page that nobody can be sure of.
@@ -724,30 +323,14 @@ impl Station {
             order.standing = Standing::Released;
         });
         self.remember_last(act, id, now);
+        if let Some(running) = self.running.get_mut(&act) {
+            running.order = Some(id.clone());
+            // "That page and the rest": after a crash it must not start over with the first page.
+            running.act.kind = ActKind::Ship;
+        }
         self.accept(act, record.into_iter().collect(), out);
         self.work_on(act, id, now);
         self.go_on(id, now, out);
-    }
-
-    /// Makes `act` the one that waits for this order's end.
-    pub(super) fn work_on(&mut self, act: ActId, id: &OrderId, now: Moment) {
-        let job = self.job(id, now);
-        job.act = Some(act);
-        if let Some(running) = self.running.get_mut(&act) {
-            running.order = Some(id.clone());
-        }
-    }
-
-    pub(super) fn line(&mut self, printer: &crate::domain::PrinterName) -> &mut Line {
-        self.lines.entry(printer.clone()).or_default()
-    }
-
-    /// The last act of a source that is open for a harmless YES, for buttons.
-    pub fn newest_context(&self) -> Option<(&String, Mono)> {
-        self.contexts
-            .iter()
-            .max_by_key(|(_, context)| context.touched)
-            .map(|(name, context)| (name, context.touched))
     }
 }
 
@@ -765,56 +348,5 @@ fn settle_doubt(order: &mut Order, came_out: bool, now: Moment) {
             PageState::Todo
         };
         page.at = now.wall;
-    }
-}
-
-fn apply_choice(with: &mut Choices, command: &Command, preset: Option<Parcel>) {
-    match command {
-        Command::Weight(grams) => {
-            let kilograms = f64::from(*grams) / 1000.0;
-            match with.parcels.as_mut_slice() {
-                [] => with.parcels.push(Parcel {
-                    weight_kg: kilograms,
-                    ..Parcel::default()
-                }),
-                parcels => {
-                    // Total weight, shared evenly: a scale shows one number.
-                    #[expect(clippy::cast_precision_loss, reason = "at most 20 parcels")]
-                    let share = kilograms / parcels.len() as f64;
-                    for parcel in parcels {
-                        parcel.weight_kg = share;
-                    }
-                }
-            }
-        }
-        Command::Box(_) => {
-            if let Some(preset) = preset {
-                match with.parcels.as_mut_slice() {
-                    [] => with.parcels.push(preset),
-                    parcels => {
-                        for parcel in parcels {
-                            let weight = parcel.weight_kg;
-                            *parcel = preset.clone();
-                            if weight > 0.0 {
-                                parcel.weight_kg = weight;
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        Command::Courier(name) => {
-            let (carrier, service) = match name.split_once([':', '/']) {
-                Some((carrier, service)) => (carrier, Some(service.to_owned())),
-                None => (name.as_str(), None),
-            };
-            with.carrier = Some(carrier.to_owned());
-            with.service = service;
-        }
-        Command::Parcels(n) => {
-            let one = with.parcels.first().cloned().unwrap_or_default();
-            with.parcels = vec![one; usize::from(*n)];
-        }
-        _ => {}
     }
 }

@@ -124,7 +124,9 @@ impl World {
     }
 
     fn write_config(&mut self) {
-        let printer = self.sim.ready["printers"][0]["addr"].as_str().expect("printer");
+        let printer = self.sim.ready["printers"][0]["addr"]
+            .as_str()
+            .expect("printer");
         let text = format!(
             r#"[station]
 name = "bench-1"
@@ -189,7 +191,11 @@ listen = "127.0.0.1:0"
             .send()
             .await
             .expect("sim answers");
-        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
+        assert!(
+            reply.status().is_success(),
+            "{}",
+            reply.text().await.unwrap_or_default()
+        );
     }
 
     /// Sets the simulated Starshipit's faults.
@@ -200,7 +206,11 @@ listen = "127.0.0.1:0"
             .send()
             .await
             .expect("sim answers");
-        assert!(reply.status().is_success(), "{}", reply.text().await.unwrap_or_default());
+        assert!(
+            reply.status().is_success(),
+            "{}",
+            reply.text().await.unwrap_or_default()
+        );
     }
 
     /// Every consignment sold.

@@ -1,5 +1,6 @@
 //! Label documents made for tests: sheets with labels on them, and files that mean harm.
 #![expect(dead_code, reason = "each test binary uses its part")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
 
 use barcoders::sym::code128::Code128;
 use pdf_writer::{Content, Finish, Pdf, Rect, Ref};
@@ -466,7 +467,7 @@ struct Bits {
 impl Bits {
     fn put(&mut self, value: u32, count: u32) {
         for i in 0..count {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             let bit = u8::try_from((value >> i) & 1).unwrap();

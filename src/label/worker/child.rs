@@ -2,8 +2,9 @@
 //!
 //! Isolation by plain kernel limits, no privileges needed: address space and processor time are
 //! bounded; with RLIMIT_NOFILE at 3 no file and no socket can be opened any more; no core file; the
-//! kernel's out-of-memory killer takes this process first. The parent adds the wall time, an empty
-//! environment and closed files (std opens everything close-on-exec).
+//! kernel's out-of-memory killer takes this process first. The parent adds the wall time and an
+//! empty environment. Nothing of the station's is inherited, because std opens everything
+//! close-on-exec; closing what a stranger left open would need unsafe code and is not done.
 
 use super::wire::{self, Ask, MAX_HEADER, PREFIX, Refusal, Reply};
 use crate::label::{LabelError, Limits, RenderedPage, render_file};

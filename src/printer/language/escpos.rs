@@ -39,6 +39,10 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     }
 }
 
+/// `DLE DC4 8`: clears the receive and print buffers at once (Epson; others see control bytes
+/// that they ignore).
+pub(crate) const CANCEL: &[u8] = b"\x10\x14\x08\x01\x03\x14\x01\x06\x02\x08";
+
 /// Ends a band that a broken connection left open (its rest is white), then forgets everything.
 pub(crate) fn clear(width: u32) -> Vec<u8> {
     let rest = width.div_ceil(8).min(MAX_STRIDE) * BAND;

@@ -42,7 +42,8 @@ impl Reader {
 
     /// Something is on the paper that is not cut yet, or a command is open.
     pub(super) fn is_inside(&self) -> bool {
-        !self.rows.is_empty() || self.command.len() > 1
+        let is_question = self.command.first() == Some(&DLE);
+        !self.rows.is_empty() || (self.command.len() > 1 && !is_question)
     }
 
     /// Forgets the page so far.

@@ -203,7 +203,7 @@ impl Machine {
         let mut answers = Vec::new();
         let mut events = Vec::new();
         for (index, byte) in bytes.iter().enumerate() {
-            if self.state.cut || self.state.stopped {
+            if self.state.cut || self.state.stopped || self.state.offline {
                 return (index, answers);
             }
             match &mut self.reader {
@@ -348,7 +348,7 @@ impl Machine {
         }
         let flag = |is_set: bool| u8::from(is_set);
         match query {
-            Query::HostStatus => format!(
+            Query::Status => format!(
                 "\x02030,{paper},{pause},{length:04},{waiting:03},0,0,{open_format},000,0,0,0\x03\r\n\
                  \x02000,0,{head},0,0,2,4,0,{remaining:08},1,000\x03\r\n\x020000,0\x03\r\n",
                 paper = flag(state.paper_out),
@@ -360,7 +360,7 @@ impl Machine {
                 remaining = 0,
             )
             .into_bytes(),
-            Query::HostQuery => {
+            Query::Errors => {
                 let errors = u32::from(state.paper_out)
                     | u32::from(state.cover_open) << 2
                     | u32::from(state.paused) << 16;

@@ -41,9 +41,9 @@ enum Event {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Query {
     /// ZPL `~HS`.
-    HostStatus,
+    Status,
     /// ZPL `~HQES`.
-    HostQuery,
+    Errors,
     /// ZPL `! U1 getvar "NAME"`.
     Variable(String),
     /// ESC/POS `DLE EOT n`.

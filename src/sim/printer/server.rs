@@ -32,6 +32,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     machine: Mutex<Machine>,
+    /// Like most printers it serves one connection at a time; the next waits unanswered.
+    turn: tokio::sync::Mutex<()>,
     out: Option<PathBuf>,
     /// Rises with every label, fault and cure.
     changes: watch::Sender<u64>,
@@ -57,6 +59,7 @@ impl Server {
         let addr = listener.local_addr()?;
         let shared = Arc::new(Shared {
             machine: Mutex::new(Machine::new(options)),
+            turn: tokio::sync::Mutex::new(()),
             out,
             changes: watch::Sender::new(0),
             written: watch::Sender::new(0),
@@ -162,6 +165,17 @@ impl Shared {
         self.machine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The line is to be cut, or the printer is off.
+    fn is_gone(&self) -> bool {
+        let state = self.machine().state;
+        state.cut || state.offline
+    }
+
+    fn is_stuck(&self) -> bool {
+        let state = self.machine().state;
+        state.stopped && !state.cut && !state.offline
+    }
+
     fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
@@ -225,6 +239,7 @@ async fn accept(listener: TcpListener, addr: SocketAddr, shared: Arc<Shared>) {
 }
 
 async fn serve(mut stream: TcpStream, shared: &Shared) {
+    let _turn = shared.turn.lock().await;
     let mut changes = shared.changes.subscribe();
     let mut buffer = vec![0; 16 * 1024];
     let _ = stream.set_nodelay(true); // only speed
@@ -275,12 +290,12 @@ async fn serve(mut stream: TcpStream, shared: &Shared) {
                 break;
             }
             // A stop within these bytes: the rest waits in the printer's network card.
-            while shared.machine().state.stopped && !shared.machine().state.cut {
+            while shared.is_stuck() {
                 if changes.changed().await.is_err() {
                     return;
                 }
             }
-            if shared.machine().state.cut {
+            if shared.is_gone() {
                 break;
             }
         }

@@ -116,8 +116,8 @@ impl Reader {
                 self.command.clear();
                 self.print(events);
             }
-            b"~HS" => self.ask(Query::HostStatus, events),
-            b"~HQES" => self.ask(Query::HostQuery, events),
+            b"~HS" => self.ask(Query::Status, events),
+            b"~HQES" => self.ask(Query::Errors, events),
             b"~JA" => {
                 self.forget();
                 events.push(Event::Cancel);
@@ -471,11 +471,7 @@ mod tests {
         let name = "odometer.total_label_count".to_owned();
         assert_eq!(
             queries,
-            [
-                &Query::HostStatus,
-                &Query::Variable(name),
-                &Query::HostQuery
-            ]
+            [&Query::Status, &Query::Variable(name), &Query::Errors]
         );
         assert_eq!(read(b"^XA^FO0,0^GFA,1,1,1,80^FS^PQ3^XZ").len(), 3);
     }

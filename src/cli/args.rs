@@ -1,0 +1,280 @@
+//! What can be typed: verbs, their options, and how wrong usage ends (exit code 64).
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Wrong usage (sysexits EX_USAGE; product.md section 5).
+pub const USAGE: u8 = 64;
+
+const AFTER_HELP: &str = "Exit codes: 0 done · 1 refused or failed (the code is printed) · 64 usage · \
+69 no station running · 75 try later · 78 bad configuration.\n\
+First steps: `printstation demo` needs no account, no printer and no root.";
+
+/// Scan an order, get its label, and its tracking number where it belongs.
+#[derive(Debug, Parser)]
+#[command(name = "printstation", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// Which station is meant.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Place {
+    /// Configuration file [default: $PRINTSTATION_CONFIG, else /etc/printstation/config.toml]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// State folder [default: $PRINTSTATION_STATE_DIR, else station.state_dir of the configuration]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// The whole station on this machine, with simulated Starshipit and printer
+    Demo(Demo),
+    /// The service
+    Run,
+    /// Hand one scan to the running station and print the outcome
+    Scan(Scan),
+    /// What is going on
+    Status(Status),
+    /// The ledger's orders, newest first
+    Orders(Orders),
+    /// One order of the ledger
+    Order(Order),
+    /// A label file to printer bytes or pictures, without a station
+    Render(Render),
+    /// The command barcodes as a PDF
+    Sheet(Sheet),
+    /// The configuration: check it, show effective values, print an example
+    #[command(subcommand)]
+    Config(Config),
+    /// The simulators alone, on chosen ports, with faults
+    Sim(Box<Sim>),
+    /// Opens the index in DIR and reads it, as a process that may be killed
+    #[command(hide = true)]
+    DbCheck {
+        /// The index
+        dir: PathBuf,
+    },
+    /// Draws documents, limited, for the station
+    #[command(hide = true)]
+    RenderWorker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// End by itself, with exit code 0
+    #[arg(long)]
+    pub once: bool,
+    /// Only scan documents, one per line
+    #[arg(long)]
+    pub json: bool,
+    /// Folder for the label pictures
+    #[arg(long, value_name = "DIR", default_value = "printstation-demo")]
+    pub out: PathBuf,
+    /// Keep the station's state here instead of starting afresh
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Seed of the simulators
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scan {
+    /// What a scanner would read: an order, or a command barcode
+    pub code: String,
+    /// The scan document
+    #[arg(long)]
+    pub json: bool,
+    /// How long to wait for the end of the act; 0s: do not wait
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub wait: Duration,
+    /// Who scans; stands in the ledger
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// One document; with --watch one event per line
+    #[arg(long)]
+    pub json: bool,
+    /// Go on showing what happens
+    #[arg(long)]
+    pub watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Orders {
+    /// Part of a number, reference, tracking number or name
+    pub query: Option<String>,
+    /// Only orders in this state, e.g. in-doubt
+    #[arg(long)]
+    pub state: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub limit: u16,
+    /// One document per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Order {
+    /// Order number or ledger id
+    #[arg(value_name = "REF")]
+    pub reference: String,
+    /// The order document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Render {
+    /// PDF, PNG, GIF or ZPL
+    pub file: PathBuf,
+    /// png, zpl, epl, tspl or escpos
+    #[arg(long, value_name = "L", default_value = "png")]
+    pub language: String,
+    /// Dots per inch of the head
+    #[arg(long, value_name = "N", default_value_t = 203, value_parser = clap::value_parser!(u16).range(100..=1200))]
+    pub dpi: u16,
+    /// Label size, e.g. 100x150mm or 4x6in
+    #[arg(long, value_name = "WxH", default_value = "100x150mm")]
+    pub media: String,
+    /// Grey from which a dot stays white
+    #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u8).range(1..=254))]
+    pub threshold: u8,
+    /// Where to; `-`: standard output [default: the file's name with the language's ending]
+    #[arg(short, long, value_name = "OUT")]
+    pub out: Option<PathBuf>,
+    /// What was made, as one document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sheet {
+    /// Where to; `-`: standard output
+    #[arg(short, long, value_name = "OUT", default_value = "sheet.pdf")]
+    pub out: PathBuf,
+    /// The site's command prefix [default: scan.command_prefix of the configuration]
+    #[arg(long, value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// What was made, as one document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Config {
+    /// Every mistake, with file, line and what would be right
+    Check {
+        /// One document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Effective values, every default written out; secrets are shown as references
+    Show {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// A complete configuration to start from
+    Example,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sim {
+    /// Where Starshipit listens; port 0: the system chooses
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub starshipit: SocketAddr,
+    /// A printer: NAME=ADDR,zpl or NAME=ADDR,escpos,203; may be repeated
+    #[arg(long = "printer", value_name = "NAME=ADDR,LANGUAGE")]
+    pub printers: Vec<String>,
+    /// Folder for the printed labels
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Folder that survives a restart: orders and the money ledger
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Seed of tracking numbers and chances
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Orders to make, WEB-20401 and on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub orders: u32,
+    /// Calls per second and subscription key; 0: no limit
+    #[arg(long, value_name = "N")]
+    pub rate: Option<u32>,
+    /// An open question answered otherwise, e.g. S2=new-consignment; may be repeated
+    #[arg(long = "switch", value_name = "NAME=WORD")]
+    pub switches: Vec<String>,
+    /// What goes wrong, e.g. starshipit:drop_after_commit:0.1; may be repeated
+    #[arg(long = "fault", value_name = "FAULT")]
+    pub faults: Vec<String>,
+    /// How long the courier takes at a print
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub latency: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::domain::time::parse_duration(text)
+        .ok_or_else(|| "a duration has a unit: 500ms, 30s, 2m".to_owned())
+}
+
+impl Cli {
+    /// Reads the command line; help, version and wrong usage have been answered when this fails.
+    ///
+    /// # Errors
+    /// The exit code: 0 for help and version, 64 for wrong usage.
+    pub fn read() -> Result<Self, ExitCode> {
+        use clap::{CommandFactory as _, FromArgMatches as _};
+        let command = Self::command()
+            .mut_subcommand("sim", |sim| sim.after_help(crate::sim::composition::help()));
+        command
+            .try_get_matches()
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| {
+                // A reader that has gone away changes nothing about the exit code.
+                let _ = error.print();
+                ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+            })
+    }
+
+    /// This process is the station's worker: it must start nothing of its own.
+    pub fn is_worker(&self) -> bool {
+        matches!(self.verb, Verb::RenderWorker)
+    }
+
+    /// This process is the service, which logs by default.
+    pub fn is_service(&self) -> bool {
+        matches!(self.verb, Verb::Run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert!(Cli::try_parse_from(["p", "scan", "X", "--wait", "30"]).is_err());
+        assert!(Cli::try_parse_from(["p", "scan", "X", "--wait", "30s"]).is_ok());
+    }
+}

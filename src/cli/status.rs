@@ -1,0 +1,203 @@
+//! `printstation status`: what is going on, once or as it happens.
+
+use super::args::Status;
+use super::client::{Client, NO_STATION};
+use super::say::{self, Tone, member};
+use super::{Failure, scan};
+use crate::domain::ScanReply;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The station sends a sign of life every 15 s.
+const SILENCE: Duration = Duration::from_secs(40);
+/// Longest event.
+const MAX_EVENT: usize = 1 << 20;
+
+pub(super) async fn run(args: Status, client: Client) -> Result<ExitCode, Failure> {
+    if args.watch {
+        return watch(args.json, client).await;
+    }
+    let status = client.get("/api/status").await?.good()?.json()?;
+    if args.json {
+        say::document(&status)?;
+    } else {
+        show(&status);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn watch(json: bool, client: Client) -> Result<ExitCode, Failure> {
+    let mut body = client.follow().await?;
+    let gone = || Failure::internal("the station has stopped").with_exit(NO_STATION);
+    let mut text = Vec::new();
+    loop {
+        let frame = tokio::time::timeout(SILENCE, body.frame())
+            .await
+            .map_err(|_| gone())?
+            .ok_or_else(gone)?
+            .map_err(|cause| {
+                Failure::cannot("the station has stopped".to_owned(), cause).with_exit(NO_STATION)
+            })?;
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        text.extend_from_slice(&bytes);
+        if text.len() > MAX_EVENT {
+            return Err(Failure::internal("the station sends endless events"));
+        }
+        while let Some(end) = text.windows(2).position(|w| w == b"\n\n") {
+            let event: Vec<u8> = text.drain(..end + 2).collect();
+            if let Some((kind, data)) = read_event(&String::from_utf8_lossy(&event)) {
+                tell(json, &kind, &data)?;
+            }
+        }
+    }
+}
+
+/// Name and document of an event; none for comments and for what is not understood.
+fn read_event(text: &str) -> Option<(String, Value)> {
+    let field = |name: &str| {
+        text.lines()
+            .find_map(|l| l.strip_prefix(name))
+            .map(str::trim)
+    };
+    let data = serde_json::from_str(field("data:")?).ok()?;
+    Some((field("event:").unwrap_or("message").to_owned(), data))
+}
+
+fn tell(json: bool, kind: &str, data: &Value) -> Result<(), Failure> {
+    if json {
+        return say::document(&json!({ "event": kind, "data": data }));
+    }
+    match kind {
+        "status" => {
+            if say::is_screen() {
+                // Home, and clear what was there.
+                say::line("\u{1b}[H\u{1b}[2J");
+            }
+            show(data);
+        }
+        "scan" => {
+            if let Ok(reply) = serde_json::from_value::<ScanReply>(data.clone()) {
+                scan::show(&member(data, "scanned"), &reply);
+            }
+        }
+        "order" => say::line(&say::tone(
+            Tone::Quiet,
+            &format!("· {} {}", member(data, "order"), member(data, "state")),
+        )),
+        _ => {}
+    }
+    Ok(())
+}
+
+fn show(status: &Value) {
+    let state = member(status, "state");
+    let tone = match state.as_str() {
+        "ready" | "working" => Tone::Good,
+        "fault" => Tone::Bad,
+        _ => Tone::Look,
+    };
+    let row = |name: &str, text: &str| say::line(&format!("{:<11} {text}", name));
+    row(
+        &member(status, "station"),
+        &format!(
+            "{}  v{}",
+            say::tone(tone, &state),
+            member(status, "version")
+        ),
+    );
+    let online: Vec<String> = ["starshipit", "cartoncloud"]
+        .into_iter()
+        .filter_map(|name| match &status["online"][name] {
+            Value::Bool(true) => Some(format!("{name} online")),
+            Value::Bool(false) => Some(say::tone(Tone::Look, &format!("{name} offline"))),
+            _ => None,
+        })
+        .collect();
+    row("network", &online.join(", "));
+    for printer in status["printers"].as_array().into_iter().flatten() {
+        let code = member(printer, "code");
+        let state = match code.as_str() {
+            "" => say::tone(Tone::Good, &member(printer, "state")),
+            code => say::tone(Tone::Look, code),
+        };
+        let detail = member(printer, "detail");
+        row(
+            "printer",
+            format!("{}  {state}  {detail}", member(printer, "name")).trim_end(),
+        );
+    }
+    for scanner in status["scanners"].as_array().into_iter().flatten() {
+        let text = format!("{}  {}", member(scanner, "name"), member(scanner, "state"));
+        row("scanner", text.trim_end());
+    }
+    let count = |name: &str| status[name].as_u64().unwrap_or(0);
+    row(
+        "work",
+        &format!(
+            "{} waiting, {} queued, {} held",
+            count("waiting"),
+            count("queued"),
+            count("held")
+        ),
+    );
+    let in_doubt: Vec<String> = status["in_doubt"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|r| r.as_str().map(say::plain))
+        .collect();
+    if !in_doubt.is_empty() {
+        row("in doubt", &say::tone(Tone::Look, &in_doubt.join(", ")));
+    }
+    let question = &status["question"];
+    if !question.is_null() {
+        let text = format!(
+            "{}: {}; next: {}",
+            member(question, "order"),
+            member(question, "code"),
+            member(question, "next")
+        );
+        row("question", &say::tone(Tone::Look, &text));
+    }
+    let open = status["writebacks"]["pending"].as_u64().unwrap_or(0);
+    if open > 0 {
+        let oldest = member(&status["writebacks"], "oldest_s");
+        row(
+            "writebacks",
+            &format!("{open} open, the oldest since {oldest} s"),
+        );
+    }
+    let bytes = status["ledger"]["bytes"].as_u64().unwrap_or(0);
+    row(
+        "ledger",
+        &format!(
+            "{} orders, {} KiB",
+            member(&status["ledger"], "orders"),
+            bytes / 1024
+        ),
+    );
+    for trouble in status["health"].as_array().into_iter().flatten() {
+        let text = format!("{}: {}", member(trouble, "code"), member(trouble, "detail"));
+        row("look", &say::tone(Tone::Bad, &text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_and_nonsense_are_no_events() {
+        assert!(read_event(": here\n\n").is_none());
+        assert!(read_event("event: scan\ndata: {\n\n").is_none());
+        let (kind, data) = read_event("event: scan\ndata: {\"order\":\"WEB-1\"}\n\n").unwrap();
+        assert_eq!(
+            (kind.as_str(), member(&data, "order").as_str()),
+            ("scan", "WEB-1")
+        );
+    }
+}

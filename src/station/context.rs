@@ -1,0 +1,175 @@
+//! Whose a command is: contexts, badges, questions, repeats.
+//!
+//! A command belongs to the source and user that gave it (contract 13). Everything here is in memory
+//! only, bounded, and measured on the monotonic clock.
+
+use super::{Context, Effect, Question, QuestionKind, Station};
+use crate::domain::{ActId, Code, Moment, Mono, OrderId, ScanText, Signal, Source};
+use std::time::Duration;
+
+/// A command means the last order for so long.
+pub(super) const LAST_ORDER: Duration = Duration::from_secs(60);
+/// A command or choice waits for its order for so long.
+pub(super) const NEXT_SCAN: Duration = Duration::from_secs(30);
+/// A question is open for so long.
+const QUESTION: Duration = Duration::from_secs(30);
+/// A context without a scan is forgotten after so long; nothing in it holds longer than a minute.
+const IDLE: Duration = Duration::from_secs(120);
+/// Contexts, badges and repeats remembered at most, whoever sends whatever; the oldest go first.
+const MAX_CONTEXTS: usize = 256;
+
+impl Station {
+    /// The source with the badge of whoever is there.
+    pub(super) fn who(&self, mut source: Source) -> Source {
+        if source.user.is_none() {
+            source.user = self
+                .badges
+                .get(&source.trigger)
+                .map(|(user, _)| user.clone());
+        }
+        source
+    }
+
+    /// `USER-x`: from now on this trigger is x's, with a context of x's own.
+    pub(super) fn badge(&mut self, trigger: &str, user: String, now: Moment) {
+        if self.badges.len() >= MAX_CONTEXTS && !self.badges.contains_key(trigger) {
+            let oldest = self.badges.iter().min_by_key(|(_, (_, at))| *at);
+            if let Some(oldest) = oldest.map(|(trigger, _)| trigger.clone()) {
+                self.badges.remove(&oldest);
+            }
+        }
+        self.badges.insert(trigger.to_owned(), (user, now.mono));
+    }
+
+    pub(super) fn context(&mut self, source: &Source, now: Moment) -> &mut Context {
+        if self.contexts.len() >= MAX_CONTEXTS && !self.contexts.contains_key(source) {
+            let oldest = self
+                .contexts
+                .iter()
+                .min_by_key(|(_, context)| context.touched);
+            if let Some(oldest) = oldest.map(|(source, _)| source.clone()) {
+                self.contexts.remove(&oldest);
+            }
+        }
+        let context = self.contexts.entry(source.clone()).or_default();
+        context.touched = now.mono;
+        if context.question.as_ref().is_some_and(|q| lapsed(q, now)) {
+            context.question = None;
+        }
+        context
+    }
+
+    /// The order that a command of this source means.
+    pub(super) fn last_order(&mut self, source: &Source, now: Moment) -> Option<OrderId> {
+        self.context(source, now)
+            .last_order
+            .clone()
+            .filter(|(_, at)| now.mono.since(*at) <= LAST_ORDER)
+            .map(|(id, _)| id)
+    }
+
+    /// Remembers the order as this act's source's last one, and opens a question about it. What a
+    /// restart brought back asks nobody (contract 13).
+    pub(super) fn open_question(
+        &mut self,
+        act: ActId,
+        order: &OrderId,
+        code: Option<Code>,
+        kind: QuestionKind,
+        now: Moment,
+    ) {
+        let Some(running) = self.running.get(&act) else {
+            return;
+        };
+        let (source, resumed) = (running.act.source.clone(), running.resumed);
+        let context = self.context(&source, now);
+        context.last_order = Some((order.clone(), now.mono));
+        if !resumed {
+            context.question = Some(Question {
+                order: order.clone(),
+                code,
+                kind,
+                opened: now.mono,
+            });
+        }
+    }
+
+    pub(super) fn remember_last(&mut self, act: ActId, order: &OrderId, now: Moment) {
+        if let Some(source) = self.running.get(&act).map(|r| r.act.source.clone()) {
+            self.context(&source, now).last_order = Some((order.clone(), now.mono));
+        }
+    }
+
+    /// Questions and contexts whose time is over.
+    pub(super) fn lapse(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        let mut closed = false;
+        for context in self.contexts.values_mut() {
+            if context.question.as_ref().is_some_and(|q| lapsed(q, now)) {
+                context.question = None;
+                closed = true;
+            }
+        }
+        if closed && self.contexts.values().all(|c| c.question.is_none()) {
+            out.push(Effect::Signal(Signal::Ready));
+        }
+        self.contexts
+            .retain(|_, context| now.mono.since(context.touched) < IDLE);
+    }
+
+    pub(super) fn closed_for_work(&self) -> Option<Code> {
+        if self.paused || self.draining {
+            return Some(Code::Paused);
+        }
+        (self.running.len() >= self.settings.max_acts).then_some(Code::QueueFull)
+    }
+
+    /// The same code from the same scanner within the window, which is not renewed by repeats.
+    pub(super) fn is_repeat(&mut self, source: &Source, text: &ScanText, now: Moment) -> bool {
+        let window = self.settings.repeat_window;
+        self.repeats.retain(|_, at| now.mono.since(*at) < window);
+        // The second scan of an order after a command or a choice for it is not a repeat.
+        let expected = self
+            .contexts
+            .get(source)
+            .is_some_and(|c| c.armed.is_some() || c.choices.is_some());
+        let key = (source.trigger.clone(), text.folded());
+        if self.repeats.contains_key(&key) && !expected {
+            return true;
+        }
+        if self.repeats.len() >= MAX_CONTEXTS {
+            let oldest = self.repeats.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.repeats.remove(&oldest);
+            }
+        }
+        self.repeats.insert(key, now.mono);
+        false
+    }
+
+    pub(super) fn number_of_running(&self, text: &ScanText) -> Option<String> {
+        self.running
+            .values()
+            .filter(|r| r.act.text.folded() == text.folded())
+            .find_map(|r| self.orders.get(r.order.as_ref()?).map(|o| o.number.clone()))
+    }
+
+    /// The text, or what a pattern makes of it, is a name of this order.
+    pub(super) fn is_text_of(&self, id: &OrderId, text: &ScanText) -> bool {
+        let wanted = self.recall_text(text);
+        self.orders
+            .get(id)
+            .is_some_and(|order| super::resolve::goes_by(order, &wanted))
+    }
+
+    /// The trigger with the newest context, for buttons.
+    pub fn newest_context(&self) -> Option<(&String, Mono)> {
+        self.contexts
+            .iter()
+            .max_by_key(|(_, context)| context.touched)
+            .map(|(source, context)| (&source.trigger, context.touched))
+    }
+}
+
+fn lapsed(question: &Question, now: Moment) -> bool {
+    now.mono.since(question.opened) > QUESTION
+}

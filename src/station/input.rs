@@ -1,0 +1,207 @@
+//! Facts that the core is told.
+
+use crate::domain::{
+    AccountName, ActId, Bought, CallFailure, Code, Order, OrderId, PageRole, PrintOutcome,
+    PrinterName, RemoteOrder, ScanText, Source,
+};
+
+/// Ties an answer to the request that waits for it (an HTTP call, a scanner that beeps back).
+pub type Token = u64;
+
+/// A request over HTTP or the command line that names its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// What is asked.
+    pub kind: AskKind,
+    /// Order number or ledger id.
+    pub order: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// REPRINT: only these labels, from 1; empty = all.
+    pub parcels: Vec<u16>,
+}
+
+/// What a request can ask of a named order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskKind {
+    /// Same label again.
+    Reprint,
+    /// Replace the shipment (already confirmed by the caller).
+    Redo,
+    /// One more parcel.
+    NextParcel,
+    /// Print the held label, or release a queued scan.
+    Release,
+    /// Drop what is pending.
+    Cancel,
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A trigger delivered text that is usable.
+    Scan {
+        /// Who waits for the answer.
+        token: Option<Token>,
+        /// Cleaned text.
+        text: ScanText,
+        /// Where it came from.
+        source: Source,
+    },
+    /// A trigger delivered something unusable.
+    BadScan {
+        /// Who waits for the answer.
+        token: Option<Token>,
+        /// Where it came from.
+        source: Source,
+        /// Why it is unusable, for a person.
+        why: String,
+    },
+    /// A request names its order.
+    Ask {
+        /// Who waits for the answer.
+        token: Option<Token>,
+        /// What is asked.
+        ask: Ask,
+        /// Where it came from.
+        source: Source,
+    },
+    /// The ledger's answer to [`Effect::Recall`].
+    Recalled {
+        /// For which act.
+        act: ActId,
+        /// Orders with exactly this alias.
+        orders: Vec<Order>,
+    },
+    /// Starshipit's answer to [`Effect::Find`].
+    Found {
+        /// For which act.
+        act: ActId,
+        /// Orders that fit, with what the ledger knows of each.
+        hits: Vec<(RemoteOrder, Option<Order>)>,
+        /// Accounts that could not be asked.
+        failures: Vec<(AccountName, CallFailure)>,
+    },
+    /// Answer to [`Effect::Look`].
+    Looked {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order was looked at.
+        order_id: i64,
+        /// Why.
+        why: LookFor,
+        /// What stands there; `None` = Starshipit does not know it.
+        result: Result<Option<RemoteOrder>, CallFailure>,
+    },
+    /// Answer to [`Effect::Buy`].
+    Bought {
+        /// For which order.
+        order: OrderId,
+        /// It was a `reprint`.
+        reprint: bool,
+        /// How it ended.
+        result: Result<Bought, CallFailure>,
+    },
+    /// Answer to [`Effect::Replace`] or [`Effect::Clone`].
+    Remade {
+        /// For which order.
+        order: OrderId,
+        /// The new Starshipit order.
+        result: Result<RemoteOrder, CallFailure>,
+    },
+    /// Answer to [`Effect::LookRemade`].
+    LookedRemade {
+        /// For which order.
+        order: OrderId,
+        /// What the look found.
+        result: Result<Remade, CallFailure>,
+    },
+    /// Answer to [`Effect::Store`].
+    Stored {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order's documents.
+        order_id: i64,
+        /// `false`: some are not at hand (after a restart) or could not be written.
+        stored: bool,
+    },
+    /// Answer to [`Effect::Prepare`].
+    Prepared {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order's documents.
+        order_id: i64,
+        /// The pages in print order, or why there are none.
+        result: Result<Vec<PreparedPage>, (Code, String)>,
+    },
+    /// Answer to [`Effect::Send`].
+    PageEnded {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order's documents.
+        order_id: i64,
+        /// Index into the shipment's pages.
+        page: usize,
+        /// How it ended.
+        outcome: PrintOutcome,
+    },
+    /// Answer to [`Effect::CheckPrinter`]: `None` = ready.
+    PrinterSeen {
+        /// Which.
+        printer: PrinterName,
+        /// What is wrong.
+        trouble: Option<Code>,
+    },
+    /// Answer to [`Effect::Probe`].
+    Probed {
+        /// Starshipit answers.
+        reachable: bool,
+    },
+    /// The ledger refused a batch that opens new work (`queue-full`); nothing of the same list was
+    /// done. The acts it would have opened.
+    Full {
+        /// Which act.
+        act: ActId,
+    },
+    /// Time has passed.
+    Tick,
+    /// Stop taking work; what runs comes to its end.
+    Drain,
+}
+
+/// Why a Starshipit order is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookFor {
+    /// An act is about to spend money or paper on it.
+    Act,
+    /// Did the unresolved purchase happen?
+    Purchase,
+    /// Is the held label still right (P7)?
+    Recheck,
+    /// Has its tracking number come?
+    Number,
+}
+
+/// What the look after an unknown replace or clone found (contract 2).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remade {
+    /// It did not happen: the source is not archived, or no unknown clone exists.
+    No,
+    /// It happened; this is the new order.
+    Yes(Box<RemoteOrder>),
+    /// It happened, but the new order cannot be told from others (or is not visible yet).
+    Unclear,
+}
+
+/// A page as the label room found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedPage {
+    /// Index into the shipment's documents.
+    pub document: u16,
+    /// Page within the document.
+    pub index: u16,
+    /// Label or document.
+    pub role: PageRole,
+    /// `label_types` word of its document, for printer rules.
+    pub label_type: String,
+}

@@ -1,0 +1,196 @@
+//! What must hold when everything has come to rest: the promises P1 to P6 of product.md.
+
+use super::{PREFIX, Paper, World};
+use printstation::domain::{OrderId, PageRole, PageState, State};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+impl World {
+    /// Healthy devices, an honest person and enough time: everything must come to its end.
+    pub fn finish(&mut self) {
+        self.disturbed = true;
+        self.crash_after = None;
+        self.heal();
+        self.run();
+        for round in 0..40 {
+            self.wait(Duration::from_secs(if round == 0 { 5 } else { 60 }));
+            if self.settled() && round > 0 {
+                return;
+            }
+            self.command("RESUME");
+            self.answer_doubts();
+        }
+        panic!(
+            "with healthy devices it does not drain: {:?}, open acts {:?}, orders {:#?}",
+            self.station.glance(),
+            self.acts_open(),
+            self.memory
+                .orders()
+                .filter(|o| moving(o.state()))
+                .collect::<Vec<_>>()
+        );
+    }
+
+    pub fn heal(&mut self) {
+        self.cloud.down = false;
+        self.cloud.plan.clear();
+        self.cloud.keyless.clear();
+        self.memory.full = false;
+        self.memory.no_new_orders = false;
+        for printer in self.printers.values_mut() {
+            printer.trouble = None;
+            printer.plan.clear();
+        }
+        for order in self.cloud.orders.values_mut() {
+            if let Some(number) = order.hidden_number.take() {
+                order.remote.tracking = vec![number];
+            }
+        }
+    }
+
+    fn settled(&self) -> bool {
+        let glance = self.station.glance();
+        glance.working == 0
+            && glance.queued == 0
+            && self.replies_waiting() == 0
+            && self.acts_open().is_empty()
+            && !self.memory.orders().any(|o| moving(o.state()))
+    }
+
+    /// A person looks at the paper and answers what the station cannot know.
+    fn answer_doubts(&mut self) {
+        let doubtful: Vec<(OrderId, Vec<(i64, usize)>)> = self
+            .memory
+            .orders()
+            .filter(|o| o.state() == State::InDoubt)
+            .map(|o| {
+                let pages = o
+                    .live()
+                    .flat_map(|s| {
+                        s.pages
+                            .iter()
+                            .enumerate()
+                            .map(move |(n, p)| (s.order_id, n, p))
+                    })
+                    .filter(|(_, _, p)| p.state == PageState::InDoubt && p.role == PageRole::Label)
+                    .map(|(id, n, _)| (id, n))
+                    .collect();
+                (o.id.clone(), pages)
+            })
+            .collect();
+        for (id, pages) in doubtful {
+            let out = pages.iter().all(|(order_id, page)| {
+                self.paper.iter().any(|p| {
+                    matches!(p, Paper::Page { order_id: o, page: n, .. } if o == order_id && n == page)
+                })
+            });
+            self.scan_at("checker", &format!("{PREFIX}ORDER-{id}"));
+            if out {
+                self.scan_at("checker", &format!("{PREFIX}YES"));
+            } else {
+                let reprints = self.reprints;
+                self.scan_at("checker", &format!("{PREFIX}REPRINT"));
+                // The truth about a page that did not come out allows no second copy.
+                self.reprints = reprints;
+            }
+            self.advance(Duration::from_secs(2));
+        }
+    }
+
+    /// P1, P2, P4 and "nothing vanishes", once everything is at rest.
+    pub fn check_promises(&self) {
+        let mut families: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for ((account, _), order) in &self.cloud.orders {
+            let sold = self
+                .cloud
+                .sales
+                .iter()
+                .filter(|(_, id)| *id == order.remote.order_id)
+                .count();
+            assert!(
+                sold <= 1,
+                "P1: {} was bought {sold} times as {}",
+                order.remote.number,
+                order.remote.order_id
+            );
+            *families
+                .entry((account.as_str(), &order.remote.number))
+                .or_default() += sold;
+            if sold > 0 {
+                // P2: what was sold to this station has its number in the ledger.
+                let known = self
+                    .memory
+                    .orders()
+                    .flat_map(|o| &o.shipments)
+                    .find(|s| s.order_id == order.remote.order_id)
+                    .unwrap_or_else(|| {
+                        panic!(
+                            "{} was sold and is not in the ledger",
+                            order.remote.order_id
+                        )
+                    });
+                for number in &order.remote.tracking {
+                    assert!(
+                        known.tracking.contains(number)
+                            || order.remote.tracking != known.tracking
+                                && known.tracking.is_empty()
+                                && order.hidden_number.is_some(),
+                        "P2: {number} is not in the ledger"
+                    );
+                }
+            }
+        }
+        for ((account, number), sold) in families {
+            assert!(
+                sold <= 1 + self.purchases_asked,
+                "P1: {sold} consignments for {account}/{number}, {} asked for",
+                self.purchases_asked
+            );
+        }
+        let mut pages: BTreeMap<(i64, usize), usize> = BTreeMap::new();
+        for paper in &self.paper {
+            if let Paper::Page { order_id, page, .. } = paper {
+                *pages.entry((*order_id, *page)).or_default() += 1;
+            }
+        }
+        for ((order_id, page), times) in &pages {
+            assert!(
+                *times <= 1 + self.reprints,
+                "P4: page {page} of {order_id} came out {times} times, {} REPRINTs",
+                self.reprints
+            );
+        }
+        for order in self.memory.orders() {
+            for shipment in &order.shipments {
+                for (n, page) in shipment.pages.iter().enumerate() {
+                    if matches!(page.state, PageState::Printed(_)) {
+                        assert!(
+                            pages.contains_key(&(shipment.order_id, n)),
+                            "P4: page {n} of {} is called printed and never came out",
+                            order.number
+                        );
+                    }
+                }
+            }
+        }
+        assert!(
+            self.open_tokens.is_empty(),
+            "nobody answered {:?}",
+            self.open_tokens
+        );
+    }
+}
+
+/// Something is still on its way by itself.
+fn moving(state: State) -> bool {
+    matches!(
+        state,
+        State::Buying
+            | State::Replacing
+            | State::Cloning
+            | State::Printing
+            | State::WaitingPrinter
+            | State::Queued
+            | State::InDoubt
+    )
+}

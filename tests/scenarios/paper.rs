@@ -1,0 +1,258 @@
+//! From a shipment to paper: pages, printers, honest doubt (P4, contract 9, 11).
+
+use super::world::{Call, Fault, Journey, World};
+use printstation::domain::{Code, Outcome, PageRole, PageState, Proof, Signal, State};
+use printstation::station::{AskKind, PrinterRule};
+use std::time::Duration;
+
+scenarios! {
+    fn every_label_of_an_order_prints_in_order(w) {
+        w.cloud.layout = vec![(PageRole::Label, "BlankLabels", 2), (PageRole::Label, "BlankLabels", 1)];
+        w.order("WEB-1");
+        let reply = w.scan("WEB-1");
+        expect_eq!(w, reply.message, "3 labels are printed.");
+        expect_eq!(w, pages(w), [(1, 3), (2, 3), (3, 3)]);
+    }
+
+    fn a_cut_after_two_of_three_labels_leaves_the_third_to_do(w) {
+        w.cloud.layout = vec![(PageRole::Label, "BlankLabels", 3)];
+        w.order("WEB-1");
+        w.hand_in("bench", None, "WEB-1");
+        w.run_until(|w| w.printed("WEB-1") == 2 && w.replies_waiting() > 0);
+        w.crash();
+        w.run();
+        let states: Vec<_> = w.durable("WEB-1").shipments[0].pages.iter().map(|p| p.state).collect();
+        assert_eq!(states, [PageState::Printed(Proof::Confirmed), PageState::InDoubt, PageState::Todo]);
+        w.scan("WEB-1");
+        assert_eq!(w.command("YES").outcome, Outcome::Printed);
+        assert_eq!(pages(w), [(1, 3), (2, 3), (3, 3)]);
+    }
+
+    fn in_doubt_asks_and_yes_means_that_it_came_out(w) {
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::Cut { out: true });
+        let reply = w.scan("WEB-1");
+        expect_eq!(w, (reply.outcome, reply.code), (Outcome::Question, Some(Code::PrinterInDoubt)));
+        expect_eq!(w, w.state("WEB-1"), State::InDoubt);
+        let reply = w.command("YES");
+        expect_eq!(w, (reply.outcome, reply.proof), (Outcome::Printed, Some(Proof::Person)));
+        expect_eq!(w, w.printed("WEB-1"), 1);
+    }
+
+    fn in_doubt_asks_and_reprint_means_that_it_did_not(w) {
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::Cut { out: false });
+        w.scan("WEB-1");
+        expect_eq!(w, w.command("REPRINT").outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
+    }
+
+    fn a_restart_after_a_reprint_in_doubt_does_not_start_over(w) {
+        w.cloud.layout = vec![(PageRole::Label, "BlankLabels", 2)];
+        w.order("WEB-1");
+        w.hand_in("bench", None, "WEB-1");
+        w.run_until(|w| w.printed("WEB-1") == 1 && w.replies_waiting() == 0);
+        w.printer("label").plan.push_back(Journey::Cut { out: false });
+        w.run();
+        // Page 2 is in doubt. Its REPRINT meets a printer that is out of labels; then the power goes.
+        w.printer("label").trouble = Some(Code::PrinterMediaOut);
+        w.command("REPRINT");
+        w.crash();
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(10));
+        assert_eq!(pages(w), [(1, 2), (2, 2)]);
+    }
+
+    fn an_order_in_doubt_is_asked_about_again_at_each_scan(w) {
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::Cut { out: true });
+        w.scan("WEB-1");
+        w.wait(Duration::from_secs(40));
+        expect_eq!(w, w.command("YES").code, Some(Code::NoQuestion));
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::PrinterInDoubt));
+        expect_eq!(w, w.command("YES").outcome, Outcome::Printed);
+    }
+
+    fn a_printer_in_trouble_prints_by_itself_when_it_is_cured(w) {
+        w.order("WEB-1");
+        w.printer("label").trouble = Some(Code::PrinterMediaOut);
+        let token = w.hand_in("bench", None, "WEB-1");
+        w.run();
+        expect_eq!(w, w.state("WEB-1"), State::WaitingPrinter);
+        expect!(w, w.signals.contains(&Signal::PrinterNeedsHand));
+        w.wait(Duration::from_secs(10));
+        expect_eq!(w, w.printed("WEB-1"), 0);
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, w.reply_to(token).outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
+    }
+
+    fn orders_wait_in_line_for_a_printer_in_trouble(w) {
+        w.printer("label").trouble = Some(Code::PrinterOffline);
+        for number in ["WEB-1", "WEB-2", "WEB-3"] {
+            w.order(number);
+            w.scan(number);
+        }
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, w.papers(), ["WEB-1", "WEB-2", "WEB-3"]);
+    }
+
+    fn a_restart_with_a_label_waiting_for_the_printer_prints_it_once(w) {
+        w.order("WEB-1");
+        w.printer("label").trouble = Some(Code::PrinterMediaOut);
+        w.scan("WEB-1");
+        w.crash();
+        w.run();
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(5));
+        assert_eq!((w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
+    }
+
+    fn a_document_without_a_printer_is_kept_and_told(w) {
+        w.cloud.layout = vec![(PageRole::Label, "BlankLabels", 1), (PageRole::Document, "commercial-invoice", 2)];
+        w.order("WEB-1");
+        let reply = w.scan("WEB-1");
+        expect_eq!(w, reply.outcome, Outcome::Printed);
+        expect!(w, reply.message.contains("2 document page(s)"), "{}", reply.message);
+        expect_eq!(w, w.printed("WEB-1"), 1);
+        expect_eq!(w, w.state("WEB-1"), State::Printed);
+    }
+
+    fn a_document_goes_to_its_own_printer_and_blocks_nothing(w) {
+        office(w);
+        w.printer("office").trouble = Some(Code::PrinterOffline);
+        w.order("WEB-1");
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.state("WEB-1"), State::Printed);
+        expect_eq!(w, w.printed("WEB-1"), 1);
+        w.printer("office").trouble = None;
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, w.printed("WEB-1"), 2);
+    }
+
+    fn a_document_in_doubt_does_not_put_its_order_in_doubt(w) {
+        office(w);
+        w.printer("office").plan.push_back(Journey::Cut { out: true });
+        w.order("WEB-1");
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.state("WEB-1"), State::Printed);
+        expect!(w, !w.durable("WEB-1").is_open(), "nobody could ever answer it");
+    }
+
+    fn a_document_in_doubt_does_not_end_another_purchase_of_its_order(w) {
+        office(w);
+        w.order("WEB-1");
+        w.printer("office").plan.push_back(Journey::Cut { out: true });
+        w.hand_in("bench", None, "WEB-1");
+        w.run_until(|w| w.was_said("WEB-1", Outcome::Printed));
+        w.cloud.fail(Call::Buy, Fault::LostBefore);
+        let token = w.hand_in("bench", None, "PSDEMO.NEXT-PARCEL");
+        w.run();
+        w.wait(Duration::from_secs(200));
+        expect_eq!(w, w.reply_to(token).outcome, Outcome::Printed);
+        expect_eq!(w, w.cloud.sold("WEB-1"), 2);
+    }
+
+    fn a_label_that_does_not_fit_is_refused_and_kept(w) {
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::NotStarted(Code::LabelDoesNotFit));
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::LabelDoesNotFit));
+        expect_eq!(w, w.durable_tracking("WEB-1").len(), 1);
+        w.printer("label").trouble = None;
+        w.advance(Duration::from_secs(5));
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
+    }
+
+    fn a_held_label_of_a_changed_order_is_not_released(w) {
+        held(w);
+        w.cloud.by_number("WEB-1").remote.fingerprint = "another address".to_owned();
+        let reply = w.scan("WEB-1");
+        expect_eq!(w, (reply.outcome, reply.code), (Outcome::Refused, Some(Code::OrderChanged)));
+        expect_eq!(w, w.printed("WEB-1"), 0);
+        w.command("REDO");
+        w.advance(Duration::from_secs(2));
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (2, 1));
+    }
+
+    fn a_held_label_of_a_changed_order_is_not_released_by_reprint_either(w) {
+        held(w);
+        w.cloud.by_number("WEB-1").remote.fingerprint = "another address".to_owned();
+        w.scan("WEB-1");
+        expect_eq!(w, w.command("REPRINT").code, Some(Code::OrderChanged));
+        expect_eq!(w, w.printed("WEB-1"), 0);
+    }
+
+    fn a_held_label_of_an_archived_order_is_not_released(w) {
+        held(w);
+        w.cloud.by_number("WEB-1").remote.archived = true;
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::OrderCancelled));
+        expect_eq!(w, w.printed("WEB-1"), 0);
+    }
+
+    fn a_held_label_prints_without_the_network(w) {
+        held(w);
+        w.cloud.down = true;
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.printed("WEB-1"), 1);
+    }
+
+    fn a_held_label_can_be_released_by_name(w) {
+        held(w);
+        expect_eq!(w, w.ask(AskKind::Release, "WEB-1").outcome, Outcome::Printed);
+    }
+
+    fn redo_of_an_order_in_doubt_never_prints_the_old_label(w) {
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::Cut { out: false });
+        w.scan("WEB-1");
+        w.command("REDO");
+        w.advance(Duration::from_secs(2));
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.printed("WEB-1"), 1);
+    }
+}
+
+fn pages(w: &World) -> Vec<(u16, u16)> {
+    w.paper
+        .iter()
+        .filter_map(|p| match p {
+            super::world::Paper::Page { job, .. } => Some((job.n, job.of)),
+            super::world::Paper::Ticket(_) => None,
+        })
+        .collect()
+}
+
+fn office(w: &mut World) {
+    w.configure(|s| {
+        s.printers.push("office".into());
+        s.printer_rules.push(PrinterRule {
+            of: "label".into(),
+            label_type: "commercial-invoice".to_owned(),
+            printer: "office".into(),
+        });
+    });
+    w.cloud.layout = vec![
+        (PageRole::Label, "BlankLabels", 1),
+        (PageRole::Document, "commercial-invoice", 1),
+    ];
+}
+
+/// An order whose label is bought and not printed: its scan expired before the lost reply was found.
+fn held(w: &mut World) {
+    w.order("WEB-1");
+    w.cloud.fail(Call::Buy, Fault::LostAfter);
+    w.cloud.fail(Call::Look, Fault::NotSent);
+    w.cloud.fail(Call::Look, Fault::NotSent);
+    w.scan("WEB-1");
+    w.wait(Duration::from_secs(6));
+    w.command("CANCEL");
+    w.wait(Duration::from_secs(60));
+    w.expect(|w| {
+        assert_eq!(w.state("WEB-1"), State::Held);
+        assert_eq!(w.printed("WEB-1"), 0);
+    });
+}
