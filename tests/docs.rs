@@ -3,6 +3,12 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --test docs` rewrites the section that is made from the program.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails where the ground gives way under it; its files need not outlive a power cut"
+)]
+
 use printstation::config::{Strictness, parse};
 use printstation::domain::command::PLAIN;
 use printstation::domain::{Code, Way};

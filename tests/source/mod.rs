@@ -114,10 +114,12 @@ impl Source {
         let mut found = Vec::new();
         let mut i = 0;
         while i < tokens.len() {
-            if is_word(&tokens[i]) && !follows_colons(&tokens, i) && followed_by_colons(&tokens, i)
-            {
-                i = self.tree(&tokens, i, &[], &mut found);
-            } else if self.in_bare_use_group(&tokens, i) {
+            let root = is_word(&tokens[i])
+                && !follows_colons(&tokens, i)
+                && followed_by_colons(&tokens, i);
+            // `use {crate::a, std::b};`: the group without a root.
+            let bare_group = tokens[i].text == "{" && i > 0 && tokens[i - 1].text == "use";
+            if root || bare_group {
                 i = self.tree(&tokens, i, &[], &mut found);
             } else {
                 i += 1;
@@ -131,11 +133,6 @@ impl Source {
             }
         }
         found
-    }
-
-    /// `use {crate::a, std::b};`: the group without a root.
-    fn in_bare_use_group(&self, tokens: &[Token<'_>], i: usize) -> bool {
-        tokens[i].text == "{" && i > 0 && tokens[i - 1].text == "use"
     }
 
     /// One use tree or path beginning at token `i`; returns the token after it.
@@ -239,7 +236,7 @@ fn blank_comments_and_texts(text: &str) -> String {
         }
         i = end;
     }
-    String::from_utf8(out).expect("only whole texts are blanked")
+    String::from_utf8(out).unwrap()
 }
 
 fn block_comment(rest: &[u8]) -> usize {
