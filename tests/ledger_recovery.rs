@@ -1,4 +1,9 @@
 //! The ledger through its public face: in good times, damaged, forgetting, and against a model.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests: a failure is a failed test, a skipped one is said aloud"
+)]
 
 #[path = "ledger_parts/basics.rs"]
 mod basics;

@@ -1,9 +1,4 @@
 //! Orders and directories for the ledger's tests.
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests: a failure is a failed test"
-)]
-
 use printstation::domain::order::{Deed, Origin, Standing};
 use printstation::domain::{
     AccountName, Act, ActId, ActKind, DocumentMeta, Order, OrderId, Page, PageRole, PageState,
