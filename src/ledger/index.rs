@@ -627,7 +627,10 @@ fn get_pieces(tree: &TransactionalTree, key: &[u8]) -> Tx<Option<(u64, Vec<u8>)>
 }
 
 fn set_pieces(tree: &TransactionalTree, key: &[u8], seq: u64, text: &[u8]) -> Tx<()> {
-    remove_pieces(tree, key)?;
+    let old = tree
+        .get(piece_key(key, 0))?
+        .and_then(|first| head(&first))
+        .map_or(0, |(pieces, _, _)| pieces);
     let pieces = u16::try_from(text.len().div_ceil(PIECE).max(1)).map_err(|_| {
         ConflictableTransactionError::Abort("a record has too many pieces".to_owned())
     })?;
@@ -646,6 +649,9 @@ fn set_pieces(tree: &TransactionalTree, key: &[u8], seq: u64, text: &[u8]) -> Tx
             part.to_vec()
         };
         tree.insert(piece_key(key, piece), value)?;
+    }
+    for piece in pieces..old {
+        tree.remove(piece_key(key, piece))?;
     }
     Ok(())
 }

@@ -496,13 +496,19 @@ fn drop_apart(index: Index) {
 pub(crate) fn set_aside(core: &Core, dir: &Path) -> std::io::Result<PathBuf> {
     let aside = quarantine_name(core);
     durable::rename(dir, &aside)?;
+    keep_last_quarantines(core)?;
+    Ok(aside)
+}
+
+/// Removes all but the last two directories that were set aside.
+pub(crate) fn keep_last_quarantines(core: &Core) -> std::io::Result<()> {
     let mut all = quarantines(&core.settings.dir)?;
     all.sort();
     all.reverse();
     for old in all.iter().skip(QUARANTINES) {
         remove_dir(old)?;
     }
-    Ok(aside)
+    Ok(())
 }
 
 /// A free name for something that is set aside now.

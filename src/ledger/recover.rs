@@ -149,6 +149,7 @@ fn keep_evidence(core: &Core) -> io::Result<PathBuf> {
         std::fs::hard_link(&journal, aside.join(writer::JOURNAL))?;
         durable::sync_dir(&aside)?;
     }
+    keeper::keep_last_quarantines(core)?;
     Ok(aside)
 }
 
@@ -229,7 +230,8 @@ fn start(
 ) -> Result<Ledger, LedgerError> {
     let mut threads = Vec::new();
     let writer = Writer::new(core.clone(), journal);
-    let jobs: [(&str, Box<dyn FnOnce() + Send>); 2] = [
+    type Job = Box<dyn FnOnce() + Send>;
+    let jobs: [(&str, Job); 2] = [
         ("ledger-writer", Box::new(move || writer.run())),
         ("ledger-index", Box::new(move || keeper.run(trust))),
     ];

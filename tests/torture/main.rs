@@ -10,6 +10,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
+    clippy::cast_possible_truncation,
     reason = "a rig: it panics loudly, prints its findings, and its clock is the real one"
 )]
 
@@ -20,6 +21,7 @@ mod fuselog;
 mod kill9;
 mod latency;
 mod power;
+mod start;
 mod util;
 
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         "damage" => damage::run(&options),
         "enospc" => enospc::run(&options),
         "latency" => latency::run(&options),
+        "start" => start::run(&options),
         _ => short(),
     };
     if good {

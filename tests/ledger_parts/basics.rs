@@ -1,7 +1,6 @@
 //! The ledger in good times: what is committed is found, in order, within its limits.
 
-mod ledger_support;
-use ledger_support::{NOW, act, commit, held, open, printed, record, settings, settled};
+use crate::support::{NOW, act, commit, held, open, printed, record, settings, settled};
 use printstation::domain::{OrderId, Record, State, Timestamp};
 use printstation::ledger::{Ledger, LedgerError, Query};
 
