@@ -81,7 +81,10 @@ impl Station {
         running.act.seq += 1;
         running.durable = true;
         self.refusable.insert(id);
-        records.push(Record::Act(Box::new(running.act.clone())));
+        let mut act = running.act.clone();
+        // Until its ticket is out it is, after a crash, one that waits for RESUME.
+        act.queued |= running.announce;
+        records.push(Record::Act(Box::new(act)));
         out.push(Effect::Remember(records));
         if !running.accepted {
             running.accepted = true;
