@@ -13,7 +13,7 @@ use printstation::station::{Effect, Input, PageJob, Release, Token};
 use std::collections::VecDeque;
 
 impl World {
-    pub(super) fn carry_out(&mut self, effect: Effect, mishap: Option<Mishap>) {
+    pub(super) fn carry_out(&mut self, effect: Effect, mishap: Option<Mishap>, asked_since: bool) {
         if let (Some(Mishap::Call(fault)), Some(call)) = (mishap, call_of(&effect)) {
             self.cloud.plan.entry(call).or_default().push_front(fault);
         }
@@ -26,7 +26,7 @@ impl World {
                 reply,
                 last,
                 ..
-            } => self.answer(token, scanned, *reply, last),
+            } => self.answer(token, scanned, *reply, last, asked_since),
             Effect::Signal(signal) => self.signals.push(signal),
             Effect::Recall { act, alias } => self.replies.push(Input::Recalled {
                 act,
@@ -192,12 +192,12 @@ impl World {
         if let Err(Refusal { act }) = committed {
             // Nothing of the same list is done.
             self.lists.pop_front();
-            self.lists.push_front(VecDeque::new());
+            self.lists.push_front((0, VecDeque::new()));
             self.replies.push(Input::Full { act });
         }
     }
 
-    fn answer(&mut self, token: Option<Token>, scanned: String, reply: ScanReply, last: bool) {
+    fn answer(&mut self, token: Option<Token>, scanned: String, reply: ScanReply, last: bool, asked_since: bool) {
         if reply.outcome == Outcome::Accepted || reply.outcome == Outcome::Queued {
             assert!(
                 self.memory.acts_of(&scanned) > 0,
@@ -213,8 +213,9 @@ impl World {
             .any(|t| Some(*t) != token && self.texts.get(t) == Some(&number));
         if reply.outcome == Outcome::Queued && !others {
             let held = match self.settings.release {
-                Release::Ask => &mut self.silent,
-                Release::Print => &mut self.to_announce,
+                // A RESUME that came after it was decided holds for it as well.
+                Release::Ask if !asked_since => &mut self.silent,
+                Release::Ask | Release::Print => &mut self.to_announce,
             };
             held.insert(number);
         }

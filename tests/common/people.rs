@@ -81,7 +81,10 @@ impl World {
             }
         }
         match text.strip_prefix(PREFIX) {
-            Some("RESUME") => self.to_announce.append(&mut self.silent),
+            Some("RESUME") => {
+                self.resumes += 1;
+                self.to_announce.append(&mut self.silent);
+            }
             Some(command @ ("REPRINT" | "REDO" | "NEXT-PARCEL")) => {
                 if let Some(number) = self.last_scanned.get(trigger).cloned() {
                     self.allow(&number, command);

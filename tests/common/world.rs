@@ -117,6 +117,8 @@ pub struct World {
     /// Something goes wrong at so many of them instead.
     pub mishap_at: Option<(usize, Mishap)>,
     pub crashes: usize,
+    /// Every step is told, for whoever looks for a fault.
+    pub loud: bool,
     /// What each step was that matters outside.
     pub trace: Vec<Step>,
     /// What people asked for, by order number.
@@ -128,7 +130,9 @@ pub struct World {
     now: u64,
     started: u64,
     wall_error: i64,
-    lists: VecDeque<VecDeque<Effect>>,
+    /// Effects to carry out, each list with how often RESUME had been given when it was made.
+    lists: VecDeque<(usize, VecDeque<Effect>)>,
+    resumes: usize,
     replies: Vec<Input>,
     /// Document bytes that this process holds, and those in the spool.
     in_hand: BTreeSet<DocumentId>,
@@ -173,6 +177,7 @@ impl World {
             carried_out: 0,
             mishap_at: None,
             crashes: 0,
+            loud: std::env::var_os("PRINTSTATION_LOUD").is_some(),
             trace: Vec::new(),
             asked: BTreeMap::new(),
             last_scanned: BTreeMap::new(),
@@ -182,6 +187,7 @@ impl World {
             started: 0,
             wall_error: 0,
             lists: VecDeque::new(),
+            resumes: 0,
             replies: Vec::new(),
             in_hand: BTreeSet::new(),
             spool: BTreeSet::new(),
@@ -254,6 +260,9 @@ impl World {
     pub fn handle(&mut self, input: Input) {
         let was = format!("{input:?}");
         let effects = self.station.handle(input, self.moment());
+        if self.loud {
+            println!("{:>8} {was}", self.now);
+        }
         let glance = self.station.glance();
         let bound = 24 + 12 * (glance.working + glance.queued + self.memory.open_orders());
         assert!(
@@ -261,7 +270,7 @@ impl World {
             "{} effects for {was}: {effects:?}",
             effects.len()
         );
-        self.lists.push_back(effects.into());
+        self.lists.push_back((self.resumes, effects.into()));
     }
 
     /// Carries out everything and delivers every reply, oldest first, until nothing moves.
@@ -311,9 +320,10 @@ impl World {
 
     /// Carries out the next effect. `false`: there is none.
     pub fn step(&mut self) -> bool {
-        let Some(list) = self.lists.front_mut() else {
+        let Some((resumes, list)) = self.lists.front_mut() else {
             return false;
         };
+        let asked_since = *resumes < self.resumes;
         let Some(effect) = list.pop_front() else {
             self.lists.pop_front();
             return true;
@@ -327,7 +337,10 @@ impl World {
             self.disturbed = true;
         }
         let step = bench::step_of(&effect);
-        self.carry_out(effect, mishap);
+        if self.loud {
+            println!("         {:>4} {mishap:?} {effect:?}", self.carried_out + 1);
+        }
+        self.carry_out(effect, mishap, asked_since);
         if matters {
             self.trace.push(step);
             self.carried_out += 1;
@@ -356,6 +369,6 @@ impl World {
         let recovered = self.memory.recover(self.clock_trusted);
         let (station, effects) = Station::start(self.settings.clone(), recovered, self.moment());
         self.station = station;
-        self.lists.push_back(effects.into());
+        self.lists.push_back((self.resumes, effects.into()));
     }
 }
