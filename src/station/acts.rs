@@ -55,15 +55,23 @@ impl Station {
         id
     }
 
-    /// An order waits for the network only as long as an act waits for it.
-    fn no_longer_queued(&mut self, ended: &Running) -> Option<Record> {
+    /// An order waits for the network, or is on its way to paper, only as long as somebody works on it.
+    fn come_to_rest(&mut self, ended: &Running) -> Option<Record> {
         let id = ended.order.clone()?;
-        let queued = self.orders.get(&id)?.standing == Standing::Queued;
-        let others = self
+        let order = self.orders.get(&id)?;
+        let worked_on = self.jobs.contains_key(&id);
+        let waited_for = self
             .running
             .values()
             .any(|r| r.act.queued && r.order.as_ref() == Some(&id));
-        if !queued || others {
+        let rests = match order.standing {
+            Standing::Queued => !waited_for,
+            Standing::Released | Standing::WaitingPrinter(_) => !worked_on,
+            Standing::Resting | Standing::Refused(_) | Standing::Expired | Standing::Cancelled => {
+                false
+            }
+        };
+        if !rests {
             return None;
         }
         let now = self.now;
@@ -82,7 +90,10 @@ impl Station {
         running.act.seq += 1;
         running.durable = true;
         self.refusable.insert(id);
-        records.push(Record::Act(Box::new(running.act.clone())));
+        let mut act = running.act.clone();
+        // Until its ticket is out it is, after a crash, one that waits for RESUME.
+        act.queued |= running.announce;
+        records.push(Record::Act(Box::new(act)));
         out.push(Effect::Remember(records));
         if !running.accepted {
             running.accepted = true;
@@ -125,7 +136,7 @@ impl Station {
             }
             return;
         };
-        if let Some(record) = self.no_longer_queued(&running) {
+        if let Some(record) = self.come_to_rest(&running) {
             records.push(record);
         }
         if running.durable {
@@ -154,13 +165,14 @@ impl Station {
     /// Keeps what a refusal of this input's records would have to put back.
     pub(super) fn keep_undo(&mut self) {
         for act in std::mem::take(&mut self.refusable) {
-            if let Some(running) = self.running.get_mut(&act) {
-                running.undo.order = running
-                    .order
-                    .as_ref()
-                    .and_then(|id| self.before.get(id))
-                    .map(|order| Box::new(order.clone()));
-            }
+            let Some(running) = self.running.get_mut(&act) else {
+                continue;
+            };
+            let id = running.order.as_ref();
+            running.undo.order = id
+                .and_then(|id| self.before.get(id))
+                .map(|order| Box::new(order.clone()));
+            running.undo.seq = id.and_then(|id| self.orders.get(id)).map_or(0, |o| o.seq);
         }
     }
 
@@ -179,6 +191,7 @@ impl Station {
         }
         let (id, took_over) = (running.order.clone(), running.took_over);
         let mut freed = Vec::new();
+        let mut records = Vec::new();
         if let Some(id) = &id {
             for (printer, line) in &mut self.lines {
                 let was_busy = undo.order.as_ref().is_some_and(|o| {
@@ -197,6 +210,10 @@ impl Station {
             }
             if let Some(before) = undo.order {
                 self.put_back(*before);
+                // A page that ended in between has taken the refused state to disk with it.
+                if self.orders.get(id).is_some_and(|o| o.seq != undo.seq) {
+                    records.extend(self.change(id, now, |_| {}));
+                }
             }
             let unresolved = self.orders.get(id).is_some_and(|o| o.intent.is_some());
             if let Some(job) = self.jobs.get_mut(id).filter(|job| job.act == Some(act)) {
@@ -207,7 +224,7 @@ impl Station {
             }
         }
         let reply = self.coded(Outcome::Refused, Code::QueueFull, None);
-        self.end_act(act, Vec::new(), reply, out);
+        self.end_act(act, records, reply, out);
         for printer in freed {
             let left = self.start_page(&printer, Vec::new(), now, out);
             super::paper::remember(left, out);

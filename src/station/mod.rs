@@ -90,6 +90,8 @@ struct Running {
 struct Undo {
     /// Its order as it was before.
     order: Option<Box<Order>>,
+    /// The sequence that those records gave it.
+    seq: u64,
     /// Who was told "queued" in the same list.
     token: Option<Token>,
 }

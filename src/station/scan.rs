@@ -8,8 +8,8 @@ use super::context::NEXT_SCAN;
 use super::{Ask, AskKind, Effect, QuestionKind, Station, Token};
 use crate::domain::order::{Choices, PageState, Standing};
 use crate::domain::{
-    ActId, ActKind, Code, Command, Moment, Order, OrderId, Outcome, Proof, ScanReply, ScanText,
-    Source, State,
+    ActId, ActKind, Code, Command, Moment, Order, OrderId, Outcome, PageRole, Proof, ScanReply,
+    ScanText, Source, State,
 };
 
 impl Station {
@@ -328,8 +328,13 @@ impl Station {
             // "That page and the rest": after a crash it must not start over with the first page.
             running.act.kind = ActKind::Ship;
         }
-        self.accept(act, record.into_iter().collect(), out);
         self.work_on(act, id, now);
+        if self.orders.get(id).is_some_and(|o| !o.needs_label()) {
+            // Nothing is left to do: an answer is no new work, and a full ledger takes it.
+            self.go_on_with(id, record.into_iter().collect(), now, out);
+            return;
+        }
+        self.accept(act, record.into_iter().collect(), out);
         self.go_on(id, now, out);
     }
 }
@@ -340,7 +345,7 @@ fn settle_doubt(order: &mut Order, came_out: bool, now: Moment) {
         .iter_mut()
         .filter(|s| !s.superseded)
         .flat_map(|s| &mut s.pages)
-        .filter(|p| p.state == PageState::InDoubt)
+        .filter(|p| p.state == PageState::InDoubt && p.role == PageRole::Label)
     {
         page.state = if came_out {
             PageState::Printed(Proof::Person)

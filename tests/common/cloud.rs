@@ -145,6 +145,30 @@ impl Cloud {
         commit(order, &layout, false);
     }
 
+    /// As `label_elsewhere`, for an order that this station has not touched.
+    pub fn label_elsewhere_if_unsold(&mut self, number: &str) {
+        let pending = !self.late.is_empty();
+        if self.sold(number) == 0 && !pending && !self.by_number(number).remote.is_printed() {
+            self.label_elsewhere(number);
+        }
+    }
+
+    /// The office cancels an order that has no label yet, and enters it anew.
+    pub fn archive_if_unsold(&mut self, number: &str) {
+        let now = self.by_number(number).made;
+        if self.sold(number) == 0 && self.late.is_empty() && !self.by_number(number).remote.is_printed() {
+            let order = self.by_number(number);
+            order.remote.archived = true;
+            let account = order.remote.account.clone();
+            self.add(&account.0, number, now);
+        }
+    }
+
+    /// The office changes the address.
+    pub fn change(&mut self, number: &str) {
+        self.by_number(number).remote.fingerprint.push('!');
+    }
+
     pub fn fail(&mut self, call: Call, fault: Fault) {
         self.plan.entry(call).or_default().push_back(fault);
     }

@@ -210,7 +210,7 @@ scenarios! {
         w.scan("WEB-1");
         w.crash();
         w.run();
-        assert_eq!(w.command("YES").code, Some(Code::NoQuestion));
+        expect_eq!(w, w.command("YES").code, Some(Code::NoQuestion));
     }
 
     fn a_new_order_closes_the_open_question(w) {
@@ -260,7 +260,7 @@ scenarios! {
         w.command("PAUSE");
         w.crash();
         w.run();
-        assert_eq!(w.scan("WEB-1").code, Some(Code::Paused));
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::Paused));
         w.jump_clock(-50 * 365 * 24 * 3_600_000);
         w.crash();
         w.run();
@@ -268,7 +268,7 @@ scenarios! {
         w.crash();
         w.run();
         w.advance(Duration::from_secs(2));
-        assert_eq!(w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
     }
 
     fn an_asked_order_must_be_in_the_ledger(w) {

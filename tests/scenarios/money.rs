@@ -82,8 +82,8 @@ scenarios! {
         w.scan("WEB-1");
         w.crash();
         w.run();
-        assert_eq!(w.cloud.sold("WEB-1"), 1);
-        assert_eq!(w.printed("WEB-1"), 1, "the packer still stands there");
+        expect_eq!(w, w.cloud.sold("WEB-1"), 1);
+        expect_eq!(w, w.printed("WEB-1"), 1);
     }
 
     fn a_number_that_comes_late_is_fetched_and_printing_does_not_wait(w) {
@@ -106,7 +106,7 @@ scenarios! {
         let order = w.cloud.by_number("WEB-1");
         order.remote.tracking = order.hidden_number.take().into_iter().collect();
         w.wait(Duration::from_secs(10));
-        assert!(w.crash_after.is_some() || w.durable("WEB-1").tracking().len() == 1);
+        expect!(w, w.crash_after.is_some() || w.durable("WEB-1").tracking().len() == 1);
     }
 
     fn a_clock_that_jumps_a_week_does_not_give_up_a_late_number(w) {

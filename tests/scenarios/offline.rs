@@ -213,9 +213,9 @@ scenarios! {
         w.crash();
         w.cloud.down = false;
         w.wait(Duration::from_secs(60));
-        assert_eq!(w.paper.len(), 0);
+        expect_eq!(w, w.paper.len(), 0);
         w.command("RESUME");
-        assert_eq!(w.papers(), ["ticket", "WEB-1"]);
+        expect_eq!(w, w.papers(), ["ticket", "WEB-1"]);
     }
 
     fn after_a_restart_with_an_untrusted_clock_a_queued_scan_counts_as_expired(w) {
@@ -229,7 +229,7 @@ scenarios! {
         w.clock_trusted = true;
         w.command("RESUME");
         w.wait(Duration::from_secs(60));
-        assert_eq!(w.paper.len(), 0);
+        expect_eq!(w, w.paper.len(), 0);
     }
 
     fn a_scan_from_before_a_long_stop_waits_for_resume(w) {
@@ -239,8 +239,8 @@ scenarios! {
         w.advance(Duration::from_secs(300));
         w.crash();
         w.wait(Duration::from_secs(60));
-        assert_eq!(w.paper.len(), 0);
+        expect_eq!(w, w.paper.len(), 0);
         w.command("RESUME");
-        assert_eq!(w.printed("WEB-1"), 1);
+        expect_eq!(w, w.printed("WEB-1"), 1);
     }
 }

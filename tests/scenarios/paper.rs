@@ -21,11 +21,11 @@ scenarios! {
         w.run_until(|w| w.printed("WEB-1") == 2 && w.replies_waiting() > 0);
         w.crash();
         w.run();
-        let states: Vec<_> = w.durable("WEB-1").shipments[0].pages.iter().map(|p| p.state).collect();
-        assert_eq!(states, [PageState::Printed(Proof::Confirmed), PageState::InDoubt, PageState::Todo]);
+        let states: Vec<_> = w.durable("WEB-1").shipments.iter().flat_map(|s| &s.pages).map(|p| p.state).collect();
+        expect_eq!(w, states, [PageState::Printed(Proof::Confirmed), PageState::InDoubt, PageState::Todo]);
         w.scan("WEB-1");
-        assert_eq!(w.command("YES").outcome, Outcome::Printed);
-        assert_eq!(pages(w), [(1, 3), (2, 3), (3, 3)]);
+        expect_eq!(w, w.command("YES").outcome, Outcome::Printed);
+        expect_eq!(w, pages(w), [(1, 3), (2, 3), (3, 3)]);
     }
 
     fn in_doubt_asks_and_yes_means_that_it_came_out(w) {
@@ -60,7 +60,7 @@ scenarios! {
         w.crash();
         w.printer("label").trouble = None;
         w.wait(Duration::from_secs(10));
-        assert_eq!(pages(w), [(1, 2), (2, 2)]);
+        expect_eq!(w, pages(w), [(1, 2), (2, 2)]);
     }
 
     fn an_order_in_doubt_is_asked_about_again_at_each_scan(w) {
@@ -107,7 +107,7 @@ scenarios! {
         w.run();
         w.printer("label").trouble = None;
         w.wait(Duration::from_secs(5));
-        assert_eq!((w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
     }
 
     fn a_document_without_a_printer_is_kept_and_told(w) {
@@ -252,7 +252,7 @@ fn held(w: &mut World) {
     w.command("CANCEL");
     w.wait(Duration::from_secs(60));
     w.expect(|w| {
-        assert_eq!(w.state("WEB-1"), State::Held);
-        assert_eq!(w.printed("WEB-1"), 0);
+        expect_eq!(w, w.state("WEB-1"), State::Held);
+        expect_eq!(w, w.printed("WEB-1"), 0);
     });
 }

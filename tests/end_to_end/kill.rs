@@ -3,12 +3,7 @@
 //! `sim` and `run` are two processes; the simulator's money ledger is on disk. The short form runs
 //! in CI; `PRINTSTATION_KILLS=200` (scripts/kill) is the long one.
 
-#![expect(clippy::disallowed_methods, reason = "tests read the clock")]
-
-#[path = "common/process.rs"]
-mod process;
-
-use process::World;
+use crate::process::{self, World};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::json;

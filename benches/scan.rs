@@ -1,0 +1,250 @@
+//! What a scan costs, in this process against the simulators, as ratios to things measured beside it.
+//!
+//! `cargo bench --bench scan`. Prints medians and the ratio to: plain `fdatasync` of one block on the
+//! same file system (acknowledging), the simulator's own latency (live label). The printer here is
+//! a socket that reads and stamps the first byte; it has no back channel, like the cheapest ones.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark measures time, prints, and stops at the first surprise"
+)]
+
+use printstation::config::{self, Strictness};
+use printstation::domain::{Outcome, ScanText, Source};
+use printstation::runtime::{self, Bench, Request};
+use printstation::sim::starshipit::{Options, Server, admin::Seed};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt as _;
+
+const ROUNDS: usize = 25;
+
+fn main() {
+    // `cargo test --benches` only wants to know that it starts.
+    let quick = std::env::args().any(|a| a == "--test");
+    let rounds = if quick { 1 } else { ROUNDS };
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(run(rounds));
+}
+
+async fn run(rounds: usize) {
+    let dir = tempfile::tempdir_in(
+        std::env::var("PRINTSTATION_BENCH_DIR").unwrap_or_else(|_| ".".into()),
+    )
+    .unwrap();
+    let sync = median(
+        (0..rounds.max(5) * 4)
+            .map(|n| fdatasync(dir.path(), n))
+            .collect(),
+    );
+    println!("fdatasync of one 4 KiB block:              {}", ms(sync));
+    for latency in [Duration::ZERO, Duration::from_millis(300)] {
+        let world = World::start(dir.path(), latency).await;
+        world.warm().await;
+        let mut live = Vec::new();
+        let mut first = Vec::new();
+        for n in 0..rounds {
+            world.order(&format!("LIVE-{n}"));
+            let begun = Instant::now();
+            world.scan(&format!("LIVE-{n}"), Outcome::Printed).await;
+            live.push(begun.elapsed());
+            first.push(world.first_byte(begun));
+        }
+        let added = median(first).saturating_sub(latency);
+        println!("\ncourier {} ms", latency.as_millis());
+        println!(
+            "live label, scan to first byte, less courier: {}  ({:.1} x fdatasync)",
+            ms(added),
+            ratio(added, sync)
+        );
+        println!(
+            "live label, scan to reported printed:         {}",
+            ms(median(live))
+        );
+        if latency.is_zero() {
+            continue;
+        }
+        let mut again = Vec::new();
+        let mut refused = Vec::new();
+        for n in 0..rounds {
+            let begun = Instant::now();
+            world.scan(&format!("LIVE-{n}"), Outcome::Refused).await;
+            refused.push(begun.elapsed());
+            let begun = Instant::now();
+            world.scan("PSBENC.REPRINT", Outcome::Printed).await;
+            again.push(world.first_byte(begun));
+        }
+        println!(
+            "label in the ledger, scan to first byte:      {}  ({:.1} x fdatasync, 1/{:.0} of the courier)",
+            ms(median(again.clone())),
+            ratio(median(again.clone()), sync),
+            ratio(latency, median(again)),
+        );
+        println!(
+            "refusal from the ledger:                      {}  ({:.2} x fdatasync)",
+            ms(median(refused.clone())),
+            ratio(median(refused), sync)
+        );
+    }
+}
+
+struct World {
+    starshipit: Server,
+    bench: Bench,
+    _station: runtime::Running,
+    first: Arc<Mutex<Option<Instant>>>,
+}
+
+impl World {
+    async fn start(dir: &Path, latency: Duration) -> Self {
+        let starshipit = Server::start(Options {
+            requests_per_second: 0,
+            print_latency: latency,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let first = Arc::new(Mutex::new(None));
+        let printer = printer(Arc::clone(&first)).await;
+        let state = dir.join(format!("state-{}", latency.as_millis()));
+        let text = format!(
+            "[station]\nname = \"bench\"\nstate_dir = {state:?}\n[scan]\ncommand_prefix = \"PSBENC.\"\nrepeat_window = \"1ms\"\n[starshipit]\nbase_url = \"{}\"\nrequests_per_second = 1000\n[[starshipit.accounts]]\nname = \"main\"\napi_key = {{ env = \"A\" }}\nsubscription_key = {{ env = \"B\" }}\n[[printers]]\nname = \"label\"\nconnection = \"tcp://{printer}\"\nlanguage = \"zpl\"\n[web]\nlisten = \"127.0.0.1:0\"\n",
+            starshipit.url()
+        );
+        let (config, _) = config::parse(None, ("bench", &text), None, Strictness::Strict)
+            .into_result()
+            .unwrap();
+        let account = starshipit.accounts()[0].clone();
+        let station = runtime::start(runtime::Options {
+            config,
+            secret: Box::new(move |key, _| {
+                Ok(if key.ends_with("subscription_key") {
+                    account.subscription_key.clone().into()
+                } else {
+                    account.api_key.clone().into()
+                })
+            }),
+            program: env!("CARGO_BIN_EXE_printstation").into(),
+        })
+        .await
+        .unwrap();
+        Self {
+            starshipit,
+            bench: station.bench.clone(),
+            _station: station,
+            first,
+        }
+    }
+
+    fn order(&self, number: &str) {
+        self.starshipit
+            .add_order(Seed {
+                number: number.to_owned(),
+                ..Seed::default()
+            })
+            .unwrap();
+    }
+
+    /// The worker is up, connections are warm, and the printer is known to be silent.
+    async fn warm(&self) {
+        for n in 0..2 {
+            self.order(&format!("WARM-{n}"));
+            self.scan(&format!("WARM-{n}"), Outcome::Printed).await;
+        }
+    }
+
+    async fn scan(&self, text: &str, wanted: Outcome) {
+        *self.first.lock().unwrap() = None;
+        let source = Source {
+            trigger: "bench".into(),
+            user: None,
+        };
+        let mut said = self
+            .bench
+            .ask(Request::Scan(ScanText::parse(text).unwrap(), source))
+            .await
+            .unwrap();
+        while let Some(next) = said.recv().await {
+            if next.last {
+                assert_eq!(next.reply.outcome, wanted, "{text}: {:?}", next.reply);
+                return;
+            }
+        }
+        panic!("the station has stopped");
+    }
+
+    fn first_byte(&self, begun: Instant) -> Duration {
+        self.first
+            .lock()
+            .unwrap()
+            .expect("a first byte")
+            .duration_since(begun)
+    }
+}
+
+/// Reads everything, answers nothing, stamps the first byte of a label.
+async fn printer(first: Arc<Mutex<Option<Instant>>>) -> std::net::SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let first = Arc::clone(&first);
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 65_536];
+                let mut seen = Vec::new();
+                while let Ok(n) = stream.read(&mut bytes).await {
+                    if n == 0 {
+                        break;
+                    }
+                    seen.extend_from_slice(&bytes[..n.min(64)]);
+                    if seen.windows(3).any(|w| w == b"^XA") {
+                        first.lock().unwrap().get_or_insert_with(Instant::now);
+                        seen.clear();
+                    }
+                }
+            });
+        }
+    });
+    addr
+}
+
+fn fdatasync(dir: &Path, n: usize) -> Duration {
+    let path = dir.join("sync");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .unwrap();
+    if n == 0 {
+        file.write_all_at(&vec![0; 1 << 20], 0).unwrap();
+        file.sync_all().unwrap();
+    }
+    let begun = Instant::now();
+    file.write_all_at(&[7; 4096], (n as u64 % 256) * 4096)
+        .unwrap();
+    file.sync_data().unwrap();
+    begun.elapsed()
+}
+
+fn median(mut all: Vec<Duration>) -> Duration {
+    all.sort();
+    all[all.len() / 2]
+}
+
+fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64().max(1e-9)
+}
+
+fn ms(d: Duration) -> String {
+    format!("{:8.2} ms", d.as_secs_f64() * 1000.0)
+}

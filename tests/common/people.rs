@@ -1,0 +1,303 @@
+//! What people do at the virtual bench, and what they see there.
+
+use super::{Paper, Printer, PREFIX, World};
+use printstation::domain::order::{Intent, Standing};
+use printstation::domain::{
+    ActId, Order, OrderId, Outcome, PageState, ScanReply, ScanText, Source, State, Timestamp,
+};
+use printstation::station::{Ask, AskKind, Input, Token};
+
+impl World {
+
+    /// Scans at the bench and lets everything come to rest; the last thing said to this scan.
+    pub fn scan(&mut self, text: &str) -> ScanReply {
+        self.scan_at("bench", text)
+    }
+
+    pub fn scan_at(&mut self, trigger: &str, text: &str) -> ScanReply {
+        let token = self.hand_in(trigger, None, text);
+        self.run();
+        self.reply_to(token)
+    }
+
+    pub fn scan_by(&mut self, trigger: &str, user: &str, text: &str) -> ScanReply {
+        let token = self.hand_in(trigger, Some(user), text);
+        self.run();
+        self.reply_to(token)
+    }
+
+    pub fn command(&mut self, name: &str) -> ScanReply {
+        self.scan(&format!("{PREFIX}{name}"))
+    }
+
+    /// Gives a scan to the core without letting anything run.
+    pub fn hand_in(&mut self, trigger: &str, user: Option<&str>, text: &str) -> Token {
+        let token = self.new_token(text);
+        self.notice(&format!("{trigger}/{}", user.unwrap_or_default()), text);
+        self.handle(Input::Scan {
+            token: Some(token),
+            text: ScanText::parse(text).expect("scenarios scan readable text"),
+            source: Source {
+                trigger: trigger.to_owned(),
+                user: user.map(str::to_owned),
+            },
+        });
+        token
+    }
+
+    pub fn ask(&mut self, kind: AskKind, order: &str) -> ScanReply {
+        let token = self.new_token(order);
+        match kind {
+            AskKind::Reprint => self.allow(order, "REPRINT"),
+            AskKind::Redo | AskKind::NextParcel => self.allow(order, "REDO"),
+            AskKind::Release | AskKind::Cancel => {}
+        }
+        self.is_there(order);
+        self.handle(Input::Ask {
+            token: Some(token),
+            ask: Ask {
+                kind,
+                order: order.to_owned(),
+                reason: None,
+                parcels: Vec::new(),
+            },
+            source: Source {
+                trigger: "http".to_owned(),
+                user: None,
+            },
+        });
+        self.run();
+        self.reply_to(token)
+    }
+
+    /// Counts what people ask for: a command may mean the last order of its scanner or the next one.
+    fn notice(&mut self, trigger: &str, text: &str) {
+        // Whoever gives a command about an order stands there with it.
+        if text.starts_with(PREFIX) && !text.ends_with("RESUME") {
+            if let Some(number) = self.last_scanned.get(trigger).cloned() {
+                self.is_there(&number);
+            }
+            if text.ends_with("YES") {
+                self.vouch();
+            }
+        }
+        match text.strip_prefix(PREFIX) {
+            Some("RESUME") => {
+                self.resumes += 1;
+                self.to_announce.append(&mut self.silent);
+            }
+            Some(command @ ("REPRINT" | "REDO" | "NEXT-PARCEL")) => {
+                if let Some(number) = self.last_scanned.get(trigger).cloned() {
+                    self.allow(&number, command);
+                }
+                let waiting = self.armed.entry(trigger.to_owned()).or_default();
+                waiting.push(command.to_owned());
+            }
+            Some(name) if name.starts_with("ORDER-") => {
+                let id = OrderId(name["ORDER-".len()..].to_owned());
+                if let Some(number) = self.memory.order(&id).map(|o| o.number.clone()) {
+                    self.there_again(trigger, &number);
+                }
+            }
+            Some(_) => {}
+            None => {
+                self.there_again(trigger, &number_of(text));
+            }
+        }
+    }
+
+    /// Somebody stands there with the order: what prints now is not unannounced.
+    fn there_again(&mut self, trigger: &str, number: &str) {
+        self.is_there(number);
+        for command in self.armed.remove(trigger).unwrap_or_default() {
+            self.allow(number, &command);
+        }
+        self.last_scanned.insert(trigger.to_owned(), number.to_owned());
+    }
+
+    fn is_there(&mut self, number: &str) {
+        for set in [&mut self.silent, &mut self.to_announce] {
+            set.retain(|name| number_of(name) != number);
+        }
+    }
+
+    /// Scripts say YES without looking: what is in doubt now is then called printed by a person.
+    fn vouch(&mut self) {
+        let doubtful = self.memory.orders().flat_map(|o| &o.shipments).flat_map(|s| {
+            s.pages
+                .iter()
+                .enumerate()
+                .filter(|(_, p)| matches!(p.state, PageState::InDoubt | PageState::Sending))
+                .map(|(n, _)| (s.order_id, n))
+        });
+        self.vouched.extend(doubtful.collect::<Vec<_>>());
+    }
+
+    fn allow(&mut self, number: &str, command: &str) {
+        let asked = self.asked.entry(number.to_owned()).or_default();
+        if command == "REPRINT" {
+            asked.reprints += 1;
+        } else {
+            asked.purchases += 1;
+        }
+    }
+
+    fn new_token(&mut self, text: &str) -> Token {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.open_tokens.insert(token);
+        self.texts.insert(token, number_of(text));
+        token
+    }
+
+    pub fn reply_to(&self, token: Token) -> ScanReply {
+        self.said
+            .iter()
+            .rev()
+            .find(|said| said.token == Some(token))
+            .map_or_else(
+                || {
+                    assert!(self.disturbed || self.crashes > 0, "nothing was ever said to scan {token}");
+                    ScanReply::new(Outcome::Ignored, "lost in a crash")
+                },
+                |said| said.reply.clone(),
+            )
+    }
+
+    /// The newest thing said to anybody about a text or order number.
+    pub fn last_word(&self, about: &str) -> ScanReply {
+        self.said
+            .iter()
+            .rev()
+            .find(|s| s.scanned == about || s.reply.order.as_deref() == Some(about))
+            .map_or_else(
+                || {
+                    assert!(self.disturbed || self.crashes > 0, "nothing was ever said about {about}");
+                    ScanReply::new(Outcome::Ignored, "lost in a crash")
+                },
+                |said| said.reply.clone(),
+            )
+    }
+
+    pub fn was_said(&self, about: &str, outcome: Outcome) -> bool {
+        self.said
+            .iter()
+            .any(|s| s.reply.order.as_deref() == Some(about) && s.reply.outcome == outcome)
+    }
+
+
+    pub fn printer(&mut self, name: &str) -> &mut Printer {
+        self.printers.entry(name.into()).or_default()
+    }
+
+    /// Pages of an order number that came out.
+    pub fn printed(&self, number: &str) -> usize {
+        self.paper
+            .iter()
+            .filter(|p| matches!(p, Paper::Page { job, .. } if job.number == number))
+            .count()
+    }
+
+    pub fn tickets(&self) -> Vec<&Vec<String>> {
+        self.paper
+            .iter()
+            .filter_map(|p| match p {
+                Paper::Ticket(lines) => Some(lines),
+                Paper::Page { .. } => None,
+            })
+            .collect()
+    }
+
+    /// The order as the ledger has it; an empty one where a crash came before it.
+    pub fn durable(&self, number: &str) -> Order {
+        self.memory
+            .orders()
+            .find(|o| o.number == number)
+            .cloned()
+            .unwrap_or_else(|| {
+                assert!(self.disturbed || self.crashes > 0, "{number} is not in the ledger");
+                self.nothing(number)
+            })
+    }
+
+    fn nothing(&self, number: &str) -> Order {
+        Order {
+            id: OrderId::default(),
+            seq: 0,
+            number: number.to_owned(),
+            reference: None,
+            account: "main".into(),
+            order_id: 0,
+            recipient: None,
+            printer: "label".into(),
+            standing: Standing::Resting,
+            shipments: Vec::new(),
+            intent: None,
+            fingerprint: String::new(),
+            deeds: Vec::new(),
+            created: Timestamp(0),
+            updated: Timestamp(0),
+        }
+    }
+
+    pub fn state(&self, number: &str) -> State {
+        self.durable(number).state()
+    }
+
+    pub fn acts_open(&self) -> Vec<ActId> {
+        self.memory.open_acts()
+    }
+
+    /// The scenario's own expectations: not when something was broken on purpose.
+    pub fn expect(&mut self, check: impl FnOnce(&mut Self)) {
+        if !self.disturbed {
+            check(self);
+        }
+    }
+
+    /// Lets everything run until something is so, or everything is at rest.
+    pub fn run_until(&mut self, so: impl Fn(&Self) -> bool) {
+        while !so(self) {
+            if !self.step() {
+                if self.replies.is_empty() {
+                    assert!(self.disturbed || self.crashes > 0, "it never came to that");
+                    return;
+                }
+                self.deliver(0);
+            }
+        }
+    }
+
+    /// What came out, in order: order numbers, and `ticket`.
+    pub fn papers(&self) -> Vec<String> {
+        self.paper
+            .iter()
+            .map(|p| match p {
+                Paper::Page { job, .. } => job.number.clone(),
+                Paper::Ticket(_) => "ticket".to_owned(),
+            })
+            .collect()
+    }
+
+    pub fn durable_tracking(&self, number: &str) -> Vec<String> {
+        self.memory
+            .orders()
+            .find(|o| o.number == number)
+            .map(Order::tracking)
+            .unwrap_or_default()
+    }
+
+    pub fn durable_intent(&self, number: &str) -> Option<Intent> {
+        self.memory
+            .orders()
+            .find(|o| o.number == number)?
+            .intent
+            .clone()
+    }
+}
+
+/// The order number behind what scenarios scan.
+pub fn number_of(text: &str) -> String {
+    let bare = ["REF-", "SO-"].iter().find_map(|p| text.strip_prefix(p));
+    bare.unwrap_or(text).to_owned()
+}

@@ -1,0 +1,335 @@
+//! Random scans, commands, replies in any order, faults, clock jumps and crashes against a model that
+//! knows only the promises (`common/promises.rs`) and what must hold at every step (`common/bench.rs`).
+//!
+//! `PRINTSTATION_STEPS` scales it (`scripts/soak`), `PRINTSTATION_SEED` repeats a run; the seed is
+//! printed, and a failure is shrunk to the shortest sequence that still fails.
+
+#[path = "common/world.rs"]
+mod world;
+
+use printstation::domain::{Code, PageRole, ScanText, Source};
+use printstation::station::{
+    AskKind, Confirm, Elsewhere, Input, PrinterRule, Release, ScanMode, Settings, Station,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use rand::{Rng, SeedableRng};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+use world::{Call, Fault, Journey, PREFIX, World};
+
+/// Steps without `PRINTSTATION_STEPS`: enough to find most faults, quick enough for every commit.
+const STEPS: usize = 20_000;
+const LONGEST: usize = 90;
+
+const NUMBERS: [&str; 4] = ["WEB-1", "WEB-2", "REF-WEB-1", "TEA-1"];
+const COMMANDS: [&str; 16] = [
+    "REPRINT",
+    "REDO",
+    "NEXT-PARCEL",
+    "YES",
+    "YES",
+    "NO",
+    "RESUME",
+    "RESUME",
+    "PAUSE",
+    "CANCEL",
+    "WEIGHT-1.5",
+    "PARCELS-2",
+    "COURIER-AusPost",
+    "REASON-torn",
+    "STATUS",
+    "USER-ann",
+];
+
+#[derive(Clone, Debug)]
+enum Op {
+    Scan(usize, &'static str),
+    Command(usize, &'static str),
+    Ask(AskKind, &'static str),
+    /// So many effects are carried out.
+    Steps(usize),
+    /// One of the replies that wait comes in.
+    Reply(prop::sample::Index),
+    Rest,
+    Time(Duration),
+    ClockJump(i64),
+    Crash { clock_trusted: bool },
+    Stop,
+    Fault(Call, Fault),
+    Journey(&'static str, Journey),
+    Cured,
+    Network(bool),
+    LabelElsewhere(&'static str),
+    Archived(&'static str),
+    Changed(&'static str),
+    LedgerFull(bool),
+    SpoolLost,
+    Layout(u8),
+}
+
+#[derive(Clone, Debug)]
+struct Shop {
+    elsewhere: Elsewhere,
+    confirm: Confirm,
+    mode: ScanMode,
+    release: Release,
+    office: bool,
+}
+
+fn shop() -> impl Strategy<Value = Shop> {
+    (
+        prop_oneof![Just(Elsewhere::Ask), Just(Elsewhere::PrintOnce), Just(Elsewhere::Refuse)],
+        prop_oneof![4 => Just(Confirm::Missing), 1 => Just(Confirm::Never), 1 => Just(Confirm::Always)],
+        prop_oneof![6 => Just(ScanMode::Print), 1 => Just(ScanMode::Arm)],
+        prop_oneof![2 => Just(Release::Ask), 1 => Just(Release::Print)],
+        any::<bool>(),
+    )
+        .prop_map(|(elsewhere, confirm, mode, release, office)| Shop {
+            elsewhere,
+            confirm,
+            mode,
+            release,
+            office,
+        })
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let number = || prop::sample::select(&NUMBERS[..]);
+    let order = || prop::sample::select(&["WEB-1", "WEB-2", "TEA-1"][..]);
+    let trouble = prop::sample::select(
+        &[
+            Code::PrinterOffline,
+            Code::PrinterMediaOut,
+            Code::LabelMissing,
+            Code::LabelDoesNotFit,
+        ][..],
+    );
+    prop_oneof![
+        20 => (0..3_usize, number()).prop_map(|(at, number)| Op::Scan(at, number)),
+        12 => (0..3_usize, prop::sample::select(&COMMANDS[..])).prop_map(|(at, name)| Op::Command(at, name)),
+        4 => (ask(), order()).prop_map(|(kind, order)| Op::Ask(kind, order)),
+        12 => (1..6_usize).prop_map(Op::Steps),
+        12 => any::<prop::sample::Index>().prop_map(Op::Reply),
+        10 => Just(Op::Rest),
+        14 => prop_oneof![
+            Just(Duration::from_millis(300)),
+            Just(Duration::from_secs(2)),
+            Just(Duration::from_secs(7)),
+            Just(Duration::from_secs(65)),
+            Just(Duration::from_secs(200)),
+        ].prop_map(Op::Time),
+        1 => prop::sample::select(&[-3_600_000_i64, 90_000, 3_600_000, 40 * 86_400_000][..]).prop_map(Op::ClockJump),
+        4 => prop::bool::weighted(0.8).prop_map(|clock_trusted| Op::Crash { clock_trusted }),
+        1 => Just(Op::Stop),
+        14 => (call(), fault()).prop_map(|(call, fault)| Op::Fault(call, fault)),
+        3 => any::<bool>().prop_map(|out| Op::Journey("label", Journey::Cut { out })),
+        3 => trouble.prop_map(|code| Op::Journey("label", Journey::NotStarted(code))),
+        1 => any::<bool>().prop_map(|out| Op::Journey("office", Journey::Cut { out })),
+        1 => Just(Op::Journey("office", Journey::NotStarted(Code::PrinterOffline))),
+        3 => Just(Op::Cured),
+        3 => any::<bool>().prop_map(Op::Network),
+        1 => order().prop_map(Op::LabelElsewhere),
+        1 => order().prop_map(Op::Archived),
+        1 => order().prop_map(Op::Changed),
+        2 => prop::bool::weighted(0.3).prop_map(Op::LedgerFull),
+        1 => Just(Op::SpoolLost),
+        1 => (0..4_u8).prop_map(Op::Layout),
+    ]
+}
+
+fn ask() -> impl Strategy<Value = AskKind> {
+    prop_oneof![
+        Just(AskKind::Reprint),
+        Just(AskKind::Redo),
+        Just(AskKind::NextParcel),
+        Just(AskKind::Release),
+        Just(AskKind::Cancel),
+    ]
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        2 => Just(Call::Find),
+        3 => Just(Call::Look),
+        6 => Just(Call::Buy),
+        2 => Just(Call::Reprint),
+        2 => Just(Call::Replace),
+        2 => Just(Call::Clone),
+        1 => Just(Call::LookRemade),
+    ]
+}
+
+/// Commits that come late come before the settle time is over: that is what P1 needs.
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        2 => Just(Fault::NotSent),
+        1 => Just(Fault::Throttled),
+        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::StarshipitUnauthorized][..])
+            .prop_map(Fault::Refused),
+        3 => Just(Fault::LostAfter),
+        3 => Just(Fault::LostBefore),
+        3 => (1..80_u64).prop_map(|s| Fault::LostLate(Duration::from_secs(s))),
+        1 => Just(Fault::NoLabels),
+        1 => Just(Fault::BadLabels),
+        1 => Just(Fault::NoNumber),
+    ]
+}
+
+fn run(shop: &Shop, ops: &[Op]) {
+    let mut settings = Settings::simple(PREFIX, "main", "label");
+    settings.elsewhere = shop.elsewhere;
+    settings.confirm = shop.confirm;
+    settings.mode = shop.mode;
+    settings.release = shop.release;
+    if shop.office {
+        settings.printers.push("office".into());
+        settings.printer_rules.push(PrinterRule {
+            of: "label".into(),
+            label_type: "commercial-invoice".to_owned(),
+            printer: "office".into(),
+        });
+    }
+    let mut world = World::with(settings);
+    world.disturbed = true;
+    for number in ["WEB-1", "WEB-2", "TEA-1"] {
+        world.order(number);
+    }
+    for op in ops {
+        step(&mut world, op);
+    }
+    world.finish();
+    world.check_promises();
+}
+
+fn step(world: &mut World, op: &Op) {
+    const AT: [&str; 3] = ["left", "right", "bench"];
+    match op {
+        Op::Scan(at, number) => {
+            world.hand_in(AT[*at], None, number);
+        }
+        Op::Command(at, name) => {
+            world.hand_in(AT[*at], None, &format!("{PREFIX}{name}"));
+        }
+        Op::Ask(kind, order) => {
+            world.ask(*kind, order);
+        }
+        Op::Steps(n) => {
+            for _ in 0..*n {
+                world.step();
+            }
+        }
+        Op::Reply(which) => {
+            // Replies come in any order, but not before their effect was carried out.
+            if world.replies_waiting() > 0 {
+                world.deliver(which.index(world.replies_waiting()));
+            }
+        }
+        Op::Rest => world.run(),
+        Op::Time(span) => world.wait(*span),
+        Op::ClockJump(by) => world.jump_clock(*by),
+        Op::Crash { clock_trusted } => {
+            world.clock_trusted = *clock_trusted;
+            world.crash();
+        }
+        Op::Stop => {
+            world.handle(Input::Drain);
+            world.run();
+            assert!(world.station.is_drained(), "a stop is waited for in vain");
+            world.crash();
+        }
+        Op::Fault(call, fault) => world.cloud.fail(*call, *fault),
+        Op::Journey(printer, journey) => world.printer(printer).plan.push_back(*journey),
+        Op::Cured => {
+            for printer in world.printers.values_mut() {
+                printer.trouble = None;
+            }
+        }
+        Op::Network(up) => world.cloud.down = !up,
+        Op::LabelElsewhere(number) => world.cloud.label_elsewhere_if_unsold(number),
+        Op::Archived(number) => world.cloud.archive_if_unsold(number),
+        Op::Changed(number) => world.cloud.change(number),
+        Op::LedgerFull(full) => world.memory.full = *full,
+        Op::SpoolLost => world.spool.clear(),
+        Op::Layout(n) => {
+            world.cloud.layout = match n {
+                0 => vec![(PageRole::Label, "BlankLabels", 1)],
+                1 => vec![(PageRole::Label, "BlankLabels", 3)],
+                2 => vec![(PageRole::Label, "BlankLabels", 1), (PageRole::Label, "BlankLabels", 1)],
+                _ => vec![
+                    (PageRole::Label, "BlankLabels", 1),
+                    (PageRole::Document, "commercial-invoice", 2),
+                ],
+            };
+        }
+    }
+}
+
+fn number_from_env(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_the_promises_hold() {
+    let seed = number_from_env("PRINTSTATION_SEED").unwrap_or_else(|| {
+        rand::rngs::StdRng::from_os_rng().random()
+    });
+    let steps = number_from_env("PRINTSTATION_STEPS").map_or(STEPS, |n| usize::try_from(n).unwrap());
+    println!("PRINTSTATION_SEED={seed} PRINTSTATION_STEPS={steps}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let config = Config {
+        // A case is half as long as the longest on average.
+        cases: u32::try_from(steps / (LONGEST / 2)).unwrap(),
+        max_shrink_iters: 4_000,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = runner.run(&(shop(), vec(op(), 1..LONGEST)), |(shop, ops)| {
+        catch_unwind(AssertUnwindSafe(|| run(&shop, &ops))).map_err(|panic| {
+            let said = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+            TestCaseError::fail(said.unwrap_or_else(|| "panicked".to_owned()))
+        })
+    });
+    std::panic::set_hook(quiet);
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, (shop, ops))) => {
+            panic!("PRINTSTATION_SEED={seed} PRINTSTATION_STEPS={steps}: {why}\n{shop:?}\n{ops:?}")
+        }
+        Err(other) => panic!("PRINTSTATION_SEED={seed}: {other}"),
+    }
+}
+
+#[test]
+fn memory_stays_bounded_whatever_triggers_and_users_send() {
+    let mut world = World::new();
+    let weigh = |station: &Station| format!("{station:?}").len();
+    for n in 0..3_000 {
+        for text in [format!("{PREFIX}USER-u{n}"), format!("{PREFIX}PARCELS-2"), format!("NO-{n}")] {
+            world.handle(Input::Scan {
+                token: None,
+                text: ScanText::parse(&text).unwrap(),
+                source: Source {
+                    trigger: format!("trigger-{n}"),
+                    user: (n % 2 == 0).then(|| format!("user-{n}")),
+                },
+            });
+        }
+        world.run();
+    }
+    let busy = weigh(&world.station);
+    assert!(busy < 400_000, "{busy} bytes when printed");
+    world.wait(Duration::from_secs(300));
+    let idle = weigh(&world.station);
+    assert!(idle < 60_000, "{idle} bytes when printed, at rest");
+}
