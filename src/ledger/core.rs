@@ -324,6 +324,7 @@ impl State {
         let mut after: BTreeMap<&str, Admitted> = BTreeMap::new();
         let mut opens_act = false;
         let mut opens_order = false;
+        let mut is_new = false;
         for (key, entry) in entries {
             let known = after.get(key.as_str()).or_else(|| self.admitted.get(key));
             let seq = entry.record.seq();
@@ -334,6 +335,8 @@ impl State {
                     given: seq,
                 });
             }
+            is_new |=
+                known.is_none() && matches!(&*entry.record, Record::Act(_) | Record::Order(_));
             if entry.open && !known.is_some_and(|known| known.open) {
                 match &*entry.record {
                     Record::Act(_) => opens_act = true,
@@ -362,8 +365,8 @@ impl State {
         let for_orders = limit.saturating_add(limit / 2);
         if (opens_act && open > limit)
             || (opens_order && open > for_orders)
-            // Closed work that no checkpoint takes away (an index that will not come up).
-            || ((opens_act || opens_order) && all > limit.saturating_mul(4))
+            // Closed work that no checkpoint takes away (an index that is slow, or will not come up).
+            || (is_new && all > limit.saturating_mul(4))
         {
             return Err(LedgerError::QueueFull);
         }

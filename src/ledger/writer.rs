@@ -129,6 +129,10 @@ impl Writer {
             let half = self.journal.header().capacity / 2;
             let used = self.journal.used();
             let untidy = used > half && used - state.staying_bytes().min(used) > half;
+            // It grew for more work than there is now.
+            let oversized = self.journal.header().capacity > self.core.settings.journal_bytes * 2
+                && state.staying_bytes() < self.core.settings.journal_bytes / 2;
+            let untidy = untidy || oversized;
             if !untidy {
                 state = self
                     .core
