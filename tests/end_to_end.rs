@@ -201,7 +201,7 @@ async fn damaged_labels_cost_one_label_and_never_the_shipment() {
             .await;
         let station = world.run();
         world
-            .faults(json!({ "faults": [format!("{fault}:1:shipment")] }))
+            .faults(json!({ "faults": [format!("{fault}:1:print")] }))
             .await;
         let (status, reply) = world.scan(&station, "WEB-1", Some("30s")).await;
         assert_eq!(

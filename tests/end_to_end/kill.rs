@@ -23,7 +23,7 @@ async fn a_kill_at_any_moment_never_buys_an_order_twice() {
     let seed = env("PRINTSTATION_SEED", 4711);
     println!("seed {seed}, {kills} kills");
     let mut rng = StdRng::seed_from_u64(seed);
-    let world = World::new(&["--fault", "starshipit:latency:150ms"], "");
+    let world = World::new(&["--fault", "starshipit:latency=150ms"], "");
     let orders: Vec<String> = (0..kills.div_ceil(2).max(10))
         .map(|n| format!("KILL-{n:04}"))
         .collect();
