@@ -128,7 +128,13 @@ fn spans(text: &str) -> Vec<String> {
 }
 
 /// Calls of the program: the words after `printstation` or `cargo run … --`.
+///
+/// Not those in the table of codes, which is the program's own: a code that only a later version
+/// can give may already name that version's command.
 fn calls(text: &str) -> Vec<Vec<String>> {
+    let (before, rest) = text.split_once(CODES_BEGIN).unwrap();
+    let (_, after) = rest.split_once(CODES_END).unwrap();
+    let text = &format!("{before}{after}");
     let lines = blocks(text, "sh")
         .iter()
         .flat_map(|b| b.lines().map(str::to_owned).collect::<Vec<_>>())
@@ -380,7 +386,7 @@ fn the_help_lists_the_exit_codes_that_the_readme_lists() {
         .unwrap_or_default();
     // "0 done, 1 refused …": numbers that begin a part.
     let numbers: BTreeSet<i32> = listed
-        .split([',', ';', '\n'])
+        .split([',', ';', '·', '.', '\n'])
         .filter_map(|part| part.split_whitespace().next())
         .filter_map(|word| word.trim_end_matches(':').parse().ok())
         .collect();
