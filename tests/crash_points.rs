@@ -5,13 +5,19 @@
 /// What was to be seen without a disturbance does not matter here; what is checked may act.
 macro_rules! expect {
     ($w:expr, $so:expr $(, $($more:tt)+)?) => {
-        if !$w.disturbed { assert!($so) }
+        if !$w.disturbed {
+            assert!($so)
+        }
     };
 }
 macro_rules! expect_eq {
     ($w:expr, $is:expr, $should:expr) => {
         match $is {
-            is => if !$w.disturbed { assert_eq!(is, $should) }
+            is => {
+                if !$w.disturbed {
+                    assert_eq!(is, $should)
+                }
+            }
         }
     };
 }
@@ -68,7 +74,9 @@ fn crash_everywhere(chapter: &[Scenario]) {
     for scenario in chapter {
         let steps = check(*scenario, "undisturbed", |_| {});
         for k in points(steps.len()) {
-            check(*scenario, &format!("crash after step {k}"), |w| w.crash_after = Some(k));
+            check(*scenario, &format!("crash after step {k}"), |w| {
+                w.crash_after = Some(k)
+            });
         }
     }
 }

@@ -55,7 +55,9 @@ enum Op {
     Rest,
     Time(Duration),
     ClockJump(i64),
-    Crash { clock_trusted: bool },
+    Crash {
+        clock_trusted: bool,
+    },
     Stop,
     Fault(Call, Fault),
     Journey(&'static str, Journey),
@@ -256,7 +258,10 @@ fn step(world: &mut World, op: &Op) {
             world.cloud.layout = match n {
                 0 => vec![(PageRole::Label, "BlankLabels", 1)],
                 1 => vec![(PageRole::Label, "BlankLabels", 3)],
-                2 => vec![(PageRole::Label, "BlankLabels", 1), (PageRole::Label, "BlankLabels", 1)],
+                2 => vec![
+                    (PageRole::Label, "BlankLabels", 1),
+                    (PageRole::Label, "BlankLabels", 1),
+                ],
                 _ => vec![
                     (PageRole::Label, "BlankLabels", 1),
                     (PageRole::Document, "commercial-invoice", 2),
@@ -268,15 +273,18 @@ fn step(world: &mut World, op: &Op) {
 
 fn number_from_env(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {text}")),
+    )
 }
 
 #[test]
 fn whatever_happens_in_whatever_order_the_promises_hold() {
-    let seed = number_from_env("PRINTSTATION_SEED").unwrap_or_else(|| {
-        rand::rngs::StdRng::from_os_rng().random()
-    });
-    let steps = number_from_env("PRINTSTATION_STEPS").map_or(STEPS, |n| usize::try_from(n).unwrap());
+    let seed = number_from_env("PRINTSTATION_SEED")
+        .unwrap_or_else(|| rand::rngs::StdRng::from_os_rng().random());
+    let steps =
+        number_from_env("PRINTSTATION_STEPS").map_or(STEPS, |n| usize::try_from(n).unwrap());
     println!("PRINTSTATION_SEED={seed} PRINTSTATION_STEPS={steps}");
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -315,7 +323,11 @@ fn memory_stays_bounded_whatever_triggers_and_users_send() {
     let mut world = World::new();
     let weigh = |station: &Station| format!("{station:?}").len();
     for n in 0..3_000 {
-        for text in [format!("{PREFIX}USER-u{n}"), format!("{PREFIX}PARCELS-2"), format!("NO-{n}")] {
+        for text in [
+            format!("{PREFIX}USER-u{n}"),
+            format!("{PREFIX}PARCELS-2"),
+            format!("NO-{n}"),
+        ] {
             world.handle(Input::Scan {
                 token: None,
                 text: ScanText::parse(&text).unwrap(),

@@ -117,9 +117,10 @@ impl World {
                 order_id,
                 documents,
             } => {
-                let stored = !refused && documents
-                    .iter()
-                    .all(|d| self.in_hand.contains(d) || self.spool.contains(d));
+                let stored = !refused
+                    && documents
+                        .iter()
+                        .all(|d| self.in_hand.contains(d) || self.spool.contains(d));
                 if stored {
                     self.spool.extend(documents);
                 }
@@ -197,7 +198,14 @@ impl World {
         }
     }
 
-    fn answer(&mut self, token: Option<Token>, scanned: String, reply: ScanReply, last: bool, asked_since: bool) {
+    fn answer(
+        &mut self,
+        token: Option<Token>,
+        scanned: String,
+        reply: ScanReply,
+        last: bool,
+        asked_since: bool,
+    ) {
         if reply.outcome == Outcome::Accepted || reply.outcome == Outcome::Queued {
             assert!(
                 self.memory.acts_of(&scanned) > 0,
@@ -233,13 +241,7 @@ impl World {
         });
     }
 
-    fn remake(
-        &mut self,
-        order: OrderId,
-        account: &AccountName,
-        order_id: i64,
-        replace: bool,
-    ) {
+    fn remake(&mut self, order: OrderId, account: &AccountName, order_id: i64, replace: bool) {
         self.one_call_at_a_time(&order);
         let kind = if replace {
             IntentKind::Replace

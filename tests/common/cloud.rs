@@ -156,7 +156,10 @@ impl Cloud {
     /// The office cancels an order that has no label yet, and enters it anew.
     pub fn archive_if_unsold(&mut self, number: &str) {
         let now = self.by_number(number).made;
-        if self.sold(number) == 0 && self.late.is_empty() && !self.by_number(number).remote.is_printed() {
+        if self.sold(number) == 0
+            && self.late.is_empty()
+            && !self.by_number(number).remote.is_printed()
+        {
             let order = self.by_number(number);
             order.remote.archived = true;
             let account = order.remote.account.clone();

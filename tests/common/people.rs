@@ -1,6 +1,6 @@
 //! What people do at the virtual bench, and what they see there.
 
-use super::{Paper, Printer, PREFIX, World};
+use super::{PREFIX, Paper, Printer, World};
 use printstation::domain::order::{Intent, Standing};
 use printstation::domain::{
     ActId, Order, OrderId, Outcome, PageState, ScanReply, ScanText, Source, State, Timestamp,
@@ -8,7 +8,6 @@ use printstation::domain::{
 use printstation::station::{Ask, AskKind, Input, Token};
 
 impl World {
-
     /// Scans at the bench and lets everything come to rest; the last thing said to this scan.
     pub fn scan(&mut self, text: &str) -> ScanReply {
         self.scan_at("bench", text)
@@ -111,7 +110,8 @@ impl World {
         for command in self.armed.remove(trigger).unwrap_or_default() {
             self.allow(number, &command);
         }
-        self.last_scanned.insert(trigger.to_owned(), number.to_owned());
+        self.last_scanned
+            .insert(trigger.to_owned(), number.to_owned());
     }
 
     fn is_there(&mut self, number: &str) {
@@ -122,13 +122,17 @@ impl World {
 
     /// Scripts say YES without looking: what is in doubt now is then called printed by a person.
     fn vouch(&mut self) {
-        let doubtful = self.memory.orders().flat_map(|o| &o.shipments).flat_map(|s| {
-            s.pages
-                .iter()
-                .enumerate()
-                .filter(|(_, p)| matches!(p.state, PageState::InDoubt | PageState::Sending))
-                .map(|(n, _)| (s.order_id, n))
-        });
+        let doubtful = self
+            .memory
+            .orders()
+            .flat_map(|o| &o.shipments)
+            .flat_map(|s| {
+                s.pages
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, p)| matches!(p.state, PageState::InDoubt | PageState::Sending))
+                    .map(|(n, _)| (s.order_id, n))
+            });
         self.vouched.extend(doubtful.collect::<Vec<_>>());
     }
 
@@ -156,7 +160,10 @@ impl World {
             .find(|said| said.token == Some(token))
             .map_or_else(
                 || {
-                    assert!(self.disturbed || self.crashes > 0, "nothing was ever said to scan {token}");
+                    assert!(
+                        self.disturbed || self.crashes > 0,
+                        "nothing was ever said to scan {token}"
+                    );
                     ScanReply::new(Outcome::Ignored, "lost in a crash")
                 },
                 |said| said.reply.clone(),
@@ -171,7 +178,10 @@ impl World {
             .find(|s| s.scanned == about || s.reply.order.as_deref() == Some(about))
             .map_or_else(
                 || {
-                    assert!(self.disturbed || self.crashes > 0, "nothing was ever said about {about}");
+                    assert!(
+                        self.disturbed || self.crashes > 0,
+                        "nothing was ever said about {about}"
+                    );
                     ScanReply::new(Outcome::Ignored, "lost in a crash")
                 },
                 |said| said.reply.clone(),
@@ -183,7 +193,6 @@ impl World {
             .iter()
             .any(|s| s.reply.order.as_deref() == Some(about) && s.reply.outcome == outcome)
     }
-
 
     pub fn printer(&mut self, name: &str) -> &mut Printer {
         self.printers.entry(name.into()).or_default()
@@ -214,7 +223,10 @@ impl World {
             .find(|o| o.number == number)
             .cloned()
             .unwrap_or_else(|| {
-                assert!(self.disturbed || self.crashes > 0, "{number} is not in the ledger");
+                assert!(
+                    self.disturbed || self.crashes > 0,
+                    "{number} is not in the ledger"
+                );
                 self.nothing(number)
             })
     }

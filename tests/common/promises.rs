@@ -21,12 +21,12 @@ impl World {
             self.answer_doubts();
         }
         panic!(
-            "with healthy devices it does not drain: {:?}, open acts {:?}, orders {:#?}",
+            "with healthy devices it does not drain: {:?}, open acts {:?}, orders {:?}",
             self.station.glance(),
             self.acts_open(),
             self.memory
                 .orders()
-                .filter(|o| moving(o.state()))
+                .map(|o| (&o.number, o.order_id, o.state(), o.standing, &o.intent, o.tracking()))
                 .collect::<Vec<_>>()
         );
     }
@@ -55,7 +55,10 @@ impl World {
             && self.replies_waiting() == 0
             && self.acts_open().is_empty()
             && !self.memory.orders().any(|o| moving(o.state()))
-            && self.memory.orders().all(|o| o.live().all(|s| !s.tracking.is_empty()))
+            && self
+                .memory
+                .orders()
+                .all(|o| o.live().all(|s| !s.tracking.is_empty()))
     }
 
     /// A person looks at the paper and answers what the station cannot know.
@@ -132,12 +135,20 @@ impl World {
                         )
                     });
                 for number in order.remote.tracking.iter().filter(|_| !known.superseded) {
-                    assert!(known.tracking.contains(number), "P2: {number} is not in the ledger");
+                    assert!(
+                        known.tracking.contains(number),
+                        "P2: {number} is not in the ledger"
+                    );
                 }
             }
         }
         for ((account, number), sold) in families {
-            let asked = self.asked.get(number).copied().unwrap_or_default().purchases;
+            let asked = self
+                .asked
+                .get(number)
+                .copied()
+                .unwrap_or_default()
+                .purchases;
             assert!(
                 sold <= 1 + asked,
                 "P1: {sold} consignments for {account}/{number}, {asked} more asked for"
@@ -152,11 +163,19 @@ impl World {
                 ..
             } = paper
             {
-                pages.entry((*order_id, *page)).or_insert((0, &job.number)).0 += 1;
+                pages
+                    .entry((*order_id, *page))
+                    .or_insert((0, &job.number))
+                    .0 += 1;
             }
         }
         for ((order_id, page), (times, number)) in &pages {
-            let asked = self.asked.get(*number).copied().unwrap_or_default().reprints;
+            let asked = self
+                .asked
+                .get(*number)
+                .copied()
+                .unwrap_or_default()
+                .reprints;
             assert!(
                 *times <= 1 + asked,
                 "P4: page {page} of {number} ({order_id}) came out {times} times, {asked} REPRINTs"
