@@ -57,13 +57,17 @@ impl Station {
 
     /// An order waits for the network, or is on its way to paper, only as long as somebody works on it.
     fn come_to_rest(&mut self, ended: &Running) -> Option<Record> {
-        let id = ended.order.clone()?;
-        let order = self.orders.get(&id)?;
-        let worked_on = self.jobs.contains_key(&id);
+        self.rest(ended.order.as_ref()?)
+    }
+
+    /// As above, for one order.
+    pub(super) fn rest(&mut self, id: &OrderId) -> Option<Record> {
+        let order = self.orders.get(id)?;
+        let worked_on = self.jobs.contains_key(id);
         let waited_for = self
             .running
             .values()
-            .any(|r| r.act.queued && r.order.as_ref() == Some(&id));
+            .any(|r| r.act.queued && r.order.as_ref() == Some(id));
         let rests = match order.standing {
             Standing::Queued => !waited_for,
             Standing::Released | Standing::WaitingPrinter(_) => !worked_on,
@@ -75,7 +79,7 @@ impl Station {
             return None;
         }
         let now = self.now;
-        self.change(&id, now, |order| order.standing = Standing::Resting)
+        self.change(id, now, |order| order.standing = Standing::Resting)
     }
 
     /// Makes an act durable (with other records) and says "accepted", once.
@@ -146,6 +150,7 @@ impl Station {
             });
         }
         super::paper::remember(records, out);
+        self.was_newest(&running.act.source, id, running.order.as_ref());
         reply.timings_ms = running.timings;
         if let Some(order) = running.order.as_ref().and_then(|id| self.orders.get(id)) {
             reply.order.get_or_insert_with(|| order.number.clone());

@@ -1,6 +1,6 @@
 //! Commands that choose, explain or show: weight, box, courier, parcels, reasons, tickets.
 
-use super::context::NEXT_SCAN;
+use super::context::{LastOrder, NEXT_SCAN};
 use super::{Confirm, Effect, Question, QuestionKind, Station, Token};
 use crate::domain::order::Choices;
 use crate::domain::{Code, Command, Moment, Outcome, Parcel, ScanReply, ScanText, Source};
@@ -63,7 +63,8 @@ impl Station {
                 return;
             }
             apply_choice(&mut with, command, preset);
-            let act = self.begin(token, kind, text, source, now);
+            let act = self.begin(token, kind, text, source.clone(), now);
+            self.newest_act(&source, act, now);
             if let Some(running) = self.running.get_mut(&act) {
                 running.order = Some(order.clone());
                 running.act.with = with;
@@ -96,9 +97,12 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let last = self
-            .last_order(&source, now)
-            .filter(|id| self.orders.get(id).is_some_and(|o| !o.deeds.is_empty()));
+        let last = self.last_order(&source, now);
+        let last = match last {
+            LastOrder::Known(id) => Some(id),
+            LastOrder::StillSought | LastOrder::None => None,
+        };
+        let last = last.filter(|id| self.orders.get(id).is_some_and(|o| !o.deeds.is_empty()));
         let Some(id) = last else {
             self.context(&source, now).reason = Some((reason, now.mono));
             let mut reply =

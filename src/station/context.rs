@@ -18,6 +18,15 @@ const IDLE: Duration = Duration::from_secs(120);
 /// Contexts, badges and repeats remembered at most, whoever sends whatever; the oldest go first.
 const MAX_CONTEXTS: usize = 256;
 
+/// What "the last order" of a source is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LastOrder {
+    Known(OrderId),
+    /// The last scan has not found its order yet.
+    StillSought,
+    None,
+}
+
 impl Station {
     /// The source with the badge of whoever is there.
     pub(super) fn who(&self, mut source: Source) -> Source {
@@ -60,12 +69,35 @@ impl Station {
     }
 
     /// The order that a command of this source means.
-    pub(super) fn last_order(&mut self, source: &Source, now: Moment) -> Option<OrderId> {
-        self.context(source, now)
-            .last_order
-            .clone()
-            .filter(|(_, at)| now.mono.since(*at) <= LAST_ORDER)
-            .map(|(id, _)| id)
+    pub(super) fn last_order(&mut self, source: &Source, now: Moment) -> LastOrder {
+        let last_act = self.context(source, now).last_act;
+        if let Some(running) = last_act.and_then(|act| self.running.get(&act))
+            && !running.act.queued
+        {
+            return match &running.order {
+                Some(id) => LastOrder::Known(id.clone()),
+                None => LastOrder::StillSought,
+            };
+        }
+        match &self.context(source, now).last_order {
+            Some((id, at)) if now.mono.since(*at) <= LAST_ORDER => LastOrder::Known(id.clone()),
+            _ => LastOrder::None,
+        }
+    }
+
+    /// From now on this act is the newest of its source.
+    pub(super) fn newest_act(&mut self, source: &Source, act: ActId, now: Moment) {
+        self.context(source, now).last_act = Some(act);
+    }
+
+    /// An act has ended: if it was its source's newest, its order is the last one.
+    pub(super) fn was_newest(&mut self, source: &Source, act: ActId, order: Option<&OrderId>) {
+        let now = self.now.mono;
+        if let Some(context) = self.contexts.get_mut(source)
+            && context.last_act == Some(act)
+        {
+            context.last_order = order.map(|id| (id.clone(), now));
+        }
     }
 
     /// Remembers the order as this act's source's last one, and opens a question about it. What a
@@ -91,12 +123,6 @@ impl Station {
                 kind,
                 opened: now.mono,
             });
-        }
-    }
-
-    pub(super) fn remember_last(&mut self, act: ActId, order: &OrderId, now: Moment) {
-        if let Some(source) = self.running.get(&act).map(|r| r.act.source.clone()) {
-            self.context(&source, now).last_order = Some((order.clone(), now.mono));
         }
     }
 

@@ -317,7 +317,6 @@ impl Station {
             if refuse {
                 // YES is not offered where the shop does not want it; REPRINT is a person's deed.
                 reply.next = format!("{}REPRINT", self.settings.prefix);
-                self.remember_last(act, id, now);
             } else {
                 let code = Some(Code::PrintedElsewhere);
                 self.open_question(act, id, code, QuestionKind::Elsewhere, now);
@@ -380,7 +379,6 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        self.remember_last(act, id, now);
         let detail = self.orders.get(id).map(|order| {
             let at = order
                 .live()

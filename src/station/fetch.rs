@@ -169,7 +169,6 @@ impl Station {
         let reply = self.coded(Outcome::Refused, code, Some(detail));
         match act {
             Some(act) => {
-                self.remember_last(act, id, now);
                 self.end_act(act, records, reply, out);
             }
             None => paper::remember(records, out),

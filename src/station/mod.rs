@@ -149,6 +149,8 @@ enum QuestionKind {
 #[derive(Clone, Debug, Default)]
 struct Context {
     last_order: Option<(OrderId, Mono)>,
+    /// The newest act from here; while it runs, a command means its order and no older one.
+    last_act: Option<ActId>,
     /// A command that waits for its order; for REDO, the order it must be.
     armed: Option<(ActKind, Option<OrderId>, Mono)>,
     choices: Option<(Choices, Mono)>,

@@ -445,7 +445,6 @@ impl Station {
             remember(records, out);
             return;
         };
-        self.remember_last(act, id, now);
         let Some(order) = self.orders.get(id) else {
             return;
         };

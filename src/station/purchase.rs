@@ -299,7 +299,6 @@ impl Station {
             self.open_question(act, id, Some(code), kind, now);
             Outcome::Question
         } else {
-            self.remember_last(act, id, now);
             Outcome::Refused
         };
         let reply = self.coded(outcome, code, Some(detail));

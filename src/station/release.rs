@@ -61,7 +61,6 @@ impl Station {
         if let Some(code) = refusal {
             self.jobs.remove(id);
             if let Some(act) = act {
-                self.remember_last(act, id, now);
                 let reply = self.coded(Outcome::Refused, code, None);
                 self.end_act(act, Vec::new(), reply, out);
             }
@@ -95,7 +94,6 @@ impl Station {
                 }
             }
         });
-        self.remember_last(act, id, now);
         // Once the pages are "to do" the act is an ordinary one: after a crash it must not start over.
         if let Some(running) = self.running.get_mut(&act) {
             running.act.kind = ActKind::Ship;

@@ -39,7 +39,6 @@ impl Station {
             .map(|r| r.act.with.clone())
             .unwrap_or_default();
         self.note(id, now, if replace { "redo" } else { "next-parcel" }, act);
-        self.remember_last(act, id, now);
         self.work_on(act, id, now);
         let record = self.change(id, now, |order| {
             order.standing = Standing::Released;

@@ -213,8 +213,14 @@ impl Station {
             }
         }
         if let [(id, remote)] = meant.as_slice() {
-            if let Some(running) = self.running.get_mut(&act) {
-                running.order = Some(id.clone());
+            let before = self
+                .running
+                .get_mut(&act)
+                .and_then(|running| running.order.replace(id.clone()));
+            if let Some(before) = before.filter(|before| before != id) {
+                // Its live twin takes its place: nobody waits for the archived one any more.
+                let record = self.rest(&before);
+                super::paper::remember(record.into_iter().collect(), out);
             }
             if !self.claim(act, id, now, out) {
                 return;

@@ -4,7 +4,7 @@
 //! source for 60 s, or else that source's next scan within 30 s. A question opens only by a scan
 //! or command, one at a time per source, for 30 s.
 
-use super::context::NEXT_SCAN;
+use super::context::{LastOrder, NEXT_SCAN};
 use super::{Ask, AskKind, Effect, QuestionKind, Station, Token};
 use crate::domain::order::{Choices, PageState, Standing};
 use crate::domain::{
@@ -74,7 +74,8 @@ impl Station {
             Some(id) if !self.is_text_of(&id, &text) => ActKind::Ship,
             _ => kind,
         };
-        let id = self.begin(token, kind, text, source, now);
+        let id = self.begin(token, kind, text, source.clone(), now);
+        self.newest_act(&source, id, now);
         if let Some(running) = self.running.get_mut(&id) {
             running.act.with = with;
             running.act.reason = reason;
@@ -202,7 +203,18 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         }
-        let last = self.last_order(&source, now);
+        let last = match self.last_order(&source, now) {
+            LastOrder::Known(id) => Some(id),
+            LastOrder::None => None,
+            LastOrder::StillSought => {
+                let reply = ScanReply::new(
+                    Outcome::Ignored,
+                    "The last scan is still being looked up; give the command again when it is done.",
+                );
+                self.answer_directly(token, source, text.to_string(), reply, out);
+                return;
+            }
+        };
         let context = self.context(&source, now);
         context.question = None;
         let reason = context.reason.take().map(|(reason, _)| reason);
@@ -232,7 +244,8 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         };
-        let act = self.begin(token, kind, text, source, now);
+        let act = self.begin(token, kind, text, source.clone(), now);
+        self.newest_act(&source, act, now);
         if let Some(running) = self.running.get_mut(&act) {
             running.order = Some(id.clone());
             running.act.reason = reason;
@@ -264,14 +277,16 @@ impl Station {
         }
         match question.kind {
             QuestionKind::InDoubt => {
-                let act = self.begin(token, ActKind::Ship, text, source, now);
+                let act = self.begin(token, ActKind::Ship, text, source.clone(), now);
+                self.newest_act(&source, act, now);
                 if let Some(running) = self.running.get_mut(&act) {
                     running.order = Some(question.order.clone());
                 }
                 self.doubt_answered(act, &question.order, true, now, out);
             }
             QuestionKind::Elsewhere => {
-                let act = self.begin(token, ActKind::Reprint, text, source, now);
+                let act = self.begin(token, ActKind::Reprint, text, source.clone(), now);
+                self.newest_act(&source, act, now);
                 if let Some(running) = self.running.get_mut(&act) {
                     running.order = Some(question.order.clone());
                     running.act.confirmed = true;
@@ -279,7 +294,8 @@ impl Station {
                 self.look_before(act, &question.order, now, out);
             }
             QuestionKind::Before { kind, with } => {
-                let act = self.begin(token, kind, text, source, now);
+                let act = self.begin(token, kind, text, source.clone(), now);
+                self.newest_act(&source, act, now);
                 if let Some(running) = self.running.get_mut(&act) {
                     running.order = Some(question.order.clone());
                     running.act.confirmed = true;
@@ -322,7 +338,6 @@ impl Station {
             settle_doubt(order, came_out, now);
             order.standing = Standing::Released;
         });
-        self.remember_last(act, id, now);
         if let Some(running) = self.running.get_mut(&act) {
             running.order = Some(id.clone());
             // "That page and the rest": after a crash it must not start over with the first page.

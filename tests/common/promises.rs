@@ -21,12 +21,12 @@ impl World {
             self.answer_doubts();
         }
         panic!(
-            "with healthy devices it does not drain: {:?}, open acts {:?}, orders {:#?}",
+            "with healthy devices it does not drain: {:?}, open acts {:?}, orders {:?}",
             self.station.glance(),
             self.acts_open(),
             self.memory
                 .orders()
-                .filter(|o| moving(o.state()))
+                .map(|o| (&o.number, o.order_id, o.state(), o.standing, &o.intent, o.tracking()))
                 .collect::<Vec<_>>()
         );
     }

@@ -25,7 +25,7 @@ pub use cloud::{Call, Cloud, Fault};
 pub use memory::Memory;
 
 use printstation::domain::{
-    Code, DocumentId, Moment, Mono, OrderId, PrinterName, ScanReply, Signal, Timestamp,
+    Code, DocumentId, Moment, Mono, OrderId, Outcome, PrinterName, ScanReply, Signal, Timestamp,
 };
 use printstation::station::{Effect, Input, PageJob, Settings, Station, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -262,6 +262,19 @@ impl World {
         let effects = self.station.handle(input, self.moment());
         if self.loud {
             println!("{:>8} {was}", self.now);
+        }
+        for effect in &effects {
+            if let Effect::Answer { source, reply, .. } = effect
+                && reply.outcome == Outcome::Question
+                && let Some(number) = &reply.order
+            {
+                let key = format!(
+                    "{}/{}",
+                    source.trigger,
+                    source.user.as_deref().unwrap_or("")
+                );
+                self.last_scanned.insert(key, number.clone());
+            }
         }
         let glance = self.station.glance();
         let bound = 24 + 12 * (glance.working + glance.queued + self.memory.open_orders());
