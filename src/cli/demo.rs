@@ -3,6 +3,8 @@
 //! A real station (ledger on disk, worker process, sockets) works against simulators in the same
 //! process. Stdout tells the story for people; with `--json` it has one scan document per line and
 //! nothing else.
+//!
+//! Over 500 lines because it is one play: stage, scenes and teller are read together.
 
 use super::Failure;
 use crate::config::{self, Strictness};

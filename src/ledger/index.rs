@@ -8,6 +8,8 @@
 //! Trees: `orders` id 00 chunk → piece; `aliases` folded alias 00 id → (); `recent` updated id → ();
 //! `open` id → (), orders that are still owed something; `documents` document 00 id → ();
 //! `acts` key 00 chunk → piece, open acts and the bench; `meta`, counters.
+//!
+//! Over 500 lines because the trees and everything that keeps them consistent belong in one view.
 
 use crate::domain::{DocumentId, Order, OrderId, Record, Timestamp};
 use crate::system::durable;

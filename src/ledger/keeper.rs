@@ -3,6 +3,8 @@
 //! No acknowledgement waits for it. Whatever happens to sled here (damage, panic, full card) ends in
 //! one of three ways: go on, set the files aside and refill from journal and archive, or, when a
 //! flush failed, end the process.
+//!
+//! Over 500 lines because its states are one machine: opening, checking, setting aside, refilling.
 
 use crate::domain::Record;
 use crate::ledger::archive;

@@ -7,6 +7,9 @@
 //! Silence is learned, not waited for: a printer without a back channel costs its 250 ms once in
 //! five minutes. A printer that used to answer and is silent is another thing: Zebra printers do
 //! not answer while they are open or out of labels.
+//!
+//! Over 500 lines because a page's journey is one sequence, and each step's deadline is seen with
+//! the others.
 
 use super::connection::file::{FileError, PageFile};
 use super::connection::tcp::TcpLine;

@@ -37,7 +37,7 @@ pub enum Event {
         /// What was scanned.
         scanned: String,
         /// What was said.
-        said: Said,
+        said: Box<Said>,
     },
     /// An order changed, durably.
     Order(Box<Order>),

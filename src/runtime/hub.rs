@@ -344,7 +344,7 @@ impl Hub {
         self.bench.publish(Event::Answer {
             source,
             scanned,
-            said,
+            said: Box::new(said),
         });
     }
 

@@ -22,4 +22,4 @@ mod service;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};
 pub use compose::ComposeError;
-pub use service::{Exit, Options, Ready, ReadyScanner, Running, StartError, start};
+pub use service::{Exit, Options, ReadSecret, Ready, ReadyScanner, Running, StartError, start};

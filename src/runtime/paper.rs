@@ -29,8 +29,11 @@ pub(super) struct Paper {
     heads: BTreeMap<PrinterName, Arc<Head>>,
     clock: Clock,
     documents: Mutex<Kept<DocumentId, Arc<Vec<u8>>>>,
-    drawn: Mutex<Kept<(DocumentId, PrinterName), Arc<Vec<RenderedPage>>>>,
+    drawn: Mutex<Kept<Drawn, Arc<Vec<RenderedPage>>>>,
 }
+
+/// A document as drawn for one printer's paper.
+type Drawn = (DocumentId, PrinterName);
 
 impl Paper {
     pub(super) fn new(

@@ -39,12 +39,16 @@ const CALLS: usize = 64;
 /// How often old orders are forgotten, a little at a time.
 const SWEEP: Duration = Duration::from_secs(600);
 
+/// Reads a secret by its configuration key and its reference.
+pub type ReadSecret =
+    Box<dyn Fn(&str, &SecretRef) -> Result<SecretString, ComposeError> + Send + Sync>;
+
 /// What `run` needs besides the configuration.
 pub struct Options {
     /// The configuration.
     pub config: Config,
-    /// Reads a secret by its key and reference.
-    pub secret: Box<dyn Fn(&str, &SecretRef) -> Result<SecretString, ComposeError> + Send + Sync>,
+    /// Reads secrets.
+    pub secret: ReadSecret,
     /// This program, for the worker process and the database check.
     pub program: PathBuf,
 }

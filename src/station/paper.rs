@@ -3,6 +3,8 @@
 //! Invariant: a page is `Sending` on disk before its first byte can leave, and leaves that state
 //! only by what the printer's side reports. Pages of one order go out together; orders of one
 //! printer wait in line.
+//!
+//! Over 500 lines because a page's states and the lines of the printers are one invariant.
 
 use super::{Effect, Line, PageJob, PreparedPage, QuestionKind, Station, Waiting};
 use crate::domain::order::Standing;

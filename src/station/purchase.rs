@@ -6,6 +6,8 @@
 //! after the send, say that nothing happened; at most [`MAX_SENDS`] times. Ages are measured on
 //! the monotonic clock, and after a restart from the restart: a clock that jumps can only make the
 //! station wait longer.
+//!
+//! Over 500 lines because everything that may send or settle a purchase is seen in one file.
 
 use super::remake::supersede;
 use super::{Effect, LookFor, Lookup, QuestionKind, Station, Waiting};
