@@ -1,5 +1,10 @@
 //! The built binary as people and scripts meet it: words, exit codes, documents, the sheet.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot go on says what it wanted"
+)]
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::Write as _;

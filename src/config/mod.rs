@@ -12,6 +12,8 @@ mod schema;
 pub mod secret;
 mod suggest;
 pub(crate) mod units;
+pub mod values;
+pub mod words;
 
 pub use model::Config;
 pub use raw::{Problem, Severity};

@@ -3,11 +3,13 @@
 //! A [`Section`] remembers which keys were asked for. What is left over is unknown, and is reported
 //! with the nearest right key: the schema is therefore written once, as the code that reads it.
 //! A value that is wrong is reported and its default taken, so that one run finds all mistakes.
+//! Long because there is one reader for each kind of value.
 
-use crate::config::model::{Loopback, Media, Pattern, Word};
 use crate::config::raw::{Node, Place, Problem, Severity, Table, Value};
 use crate::config::secret::SecretRef;
 use crate::config::suggest::nearest;
+use crate::config::values::{Loopback, Media, Pattern};
+use crate::config::words::Word;
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
 //! The schema as the code that reads it: every key, its default and its limits (product.md
-//! section 6). Checks that span several sections are in [`crate::config::check`].
+//! section 6). Long because it is all of them. Checks that span several sections are in [`crate::config::check`].
 
 use crate::config::model::*;
 use crate::config::raw::Value;
 use crate::config::read::Section;
 use crate::config::units;
+use crate::config::values::Loopback;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -542,13 +543,8 @@ fn label(s: &mut Section<'_>) -> Label {
                 );
             }
             let page = s.text("page", "A4");
-            if !matches!(page.as_str(), "A4" | "A5" | "A6" | "Letter")
-                && Media::parse(&page).is_none()
-            {
-                s.error(
-                    "page",
-                    "wants A4, A5, A6, Letter, or a size such as \"100x150mm\"",
-                );
+            if !is_page(&page) {
+                s.error("page", "wants A4, A5, A6, Letter or Legal (also with -portrait or -landscape), a size such as \"100x150mm\", or any");
             }
             let box_mm = s.opt_numbers("box_mm");
             if box_mm.is_none() && !s.has("box_mm") {
@@ -576,6 +572,7 @@ fn label(s: &mut Section<'_>) -> Label {
                 courier,
                 page,
                 box_mm,
+                label_type: s.opt_text("label_type"),
             }
         }),
         read_back: s.section("read_back", |s| ReadBack {
@@ -583,6 +580,18 @@ fn label(s: &mut Section<'_>) -> Label {
             hold: s.texts("hold"),
         }),
     }
+}
+
+/// A page size that the label room can match.
+fn is_page(page: &str) -> bool {
+    let page = page.to_ascii_lowercase();
+    let base = page
+        .strip_suffix("-portrait")
+        .or_else(|| page.strip_suffix("-landscape"))
+        .unwrap_or(&page);
+    page == "any"
+        || matches!(base, "a4" | "a5" | "a6" | "letter" | "legal")
+        || Media::parse(&page).is_some()
 }
 
 fn packaging(s: &mut Section<'_>) -> Packaging {

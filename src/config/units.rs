@@ -1,7 +1,7 @@
 //! The small languages inside configuration values: addresses and windows. (Durations:
 //! [`crate::domain::time`].)
 
-use crate::config::model::Loopback;
+use crate::config::values::Loopback;
 use serde::Serializer;
 use std::net::IpAddr;
 use std::time::Duration;

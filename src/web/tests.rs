@@ -1,4 +1,6 @@
 //! The door as strangers and friends meet it: real sockets, requests written by hand.
+//!
+//! Long because every right, limit and status has its case.
 
 use super::*;
 use crate::domain::{Code, Outcome, ScanReply};
