@@ -1,6 +1,7 @@
 //! What can go wrong with remembering, by what the caller may do about it.
 
 use crate::system::lock::LockError;
+use sled::transaction::TransactionError;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,4 +88,69 @@ pub enum DocumentError {
     /// In the spool, but its bytes are not the ones its name promises.
     #[error("the document in the spool is damaged")]
     Damaged,
+}
+
+/// Why an index cannot be used.
+#[derive(Debug)]
+pub(crate) enum IndexError {
+    /// The disk is full: nothing is wrong with the index.
+    Full(String),
+    /// Its files are damaged, or sled stumbled over them: quarantine and refill.
+    Broken(String),
+    /// A flush failed: what is on the card is unknown.
+    Fatal(String),
+}
+
+impl std::fmt::Display for IndexError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Full(why) | Self::Broken(why) | Self::Fatal(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<sled::Error> for IndexError {
+    fn from(error: sled::Error) -> Self {
+        match &error {
+            sled::Error::Io(io) if is_full(io) => Self::Full(error.to_string()),
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
+/// sled wraps errors of its background threads as text, so the text is looked at as well.
+fn is_full(error: &std::io::Error) -> bool {
+    crate::system::durable::is_full(error) || error.to_string().contains("No space left")
+}
+
+pub(crate) fn index_io(error: &std::io::Error) -> IndexError {
+    if is_full(error) {
+        IndexError::Full(error.to_string())
+    } else {
+        IndexError::Fatal(error.to_string())
+    }
+}
+
+impl From<TransactionError<String>> for IndexError {
+    fn from(error: TransactionError<String>) -> Self {
+        match error {
+            TransactionError::Abort(why) => Self::Broken(why),
+            TransactionError::Storage(error) => error.into(),
+        }
+    }
+}
+
+/// Turns a panic of sled on damaged files into an error. (A hang cannot be caught: the first look at
+/// files of an unclean stop happens in a child process.)
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let why = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        Err(IndexError::Broken(format!(
+            "sled panicked: {}",
+            why.unwrap_or_default()
+        )))
+    })
 }

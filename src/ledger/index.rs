@@ -12,76 +12,20 @@
 //! Over 500 lines because the trees and everything that keeps them consistent belong in one view.
 
 use crate::domain::{DocumentId, Order, OrderId, Record, Timestamp};
-use crate::system::durable;
-use sled::transaction::{
-    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree,
+use crate::ledger::error::index_io;
+pub(crate) use crate::ledger::error::{IndexError, caught};
+use crate::ledger::layout::{
+    add, alias_keys, be, decode, decode_tx, document_keys, encode, get_pieces, place, read_pieces,
+    recent_key, remove_pieces, set_pieces,
 };
+use crate::system::durable;
+use sled::transaction::Transactional;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest key of a record (an order's id) that the index takes.
 pub(crate) const MAX_KEY: usize = 256;
-/// Longest alias worth an entry: no scan is longer.
-const MAX_ALIAS: usize = crate::domain::scan::MAX_SCAN;
-/// Payload bytes of one value; with its key and head it stays below 6 KiB.
-const PIECE: usize = 5_500;
-/// Bytes before the first piece: version u8, pieces u16, seq u64, crc32 u32.
-const HEAD: usize = 15;
-const VERSION: u8 = 1;
-
-/// Why an index cannot be used.
-#[derive(Debug)]
-pub(crate) enum IndexError {
-    /// The disk is full: nothing is wrong with the index.
-    Full(String),
-    /// Its files are damaged, or sled stumbled over them: quarantine and refill.
-    Broken(String),
-    /// A flush failed: what is on the card is unknown.
-    Fatal(String),
-}
-
-impl std::fmt::Display for IndexError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Full(why) | Self::Broken(why) | Self::Fatal(why) => f.write_str(why),
-        }
-    }
-}
-
-impl From<sled::Error> for IndexError {
-    fn from(error: sled::Error) -> Self {
-        match &error {
-            sled::Error::Io(io) if is_full(io) => Self::Full(error.to_string()),
-            _ => Self::Broken(error.to_string()),
-        }
-    }
-}
-
-/// sled wraps errors of its background threads as text, so the text is looked at as well.
-fn is_full(error: &std::io::Error) -> bool {
-    durable::is_full(error) || error.to_string().contains("No space left")
-}
-
-fn io_error(error: &std::io::Error) -> IndexError {
-    if is_full(error) {
-        IndexError::Full(error.to_string())
-    } else {
-        IndexError::Fatal(error.to_string())
-    }
-}
-
-type Tx<T> = Result<T, ConflictableTransactionError<String>>;
-
-impl From<TransactionError<String>> for IndexError {
-    fn from(error: TransactionError<String>) -> Self {
-        match error {
-            TransactionError::Abort(why) => Self::Broken(why),
-            TransactionError::Storage(error) => error.into(),
-        }
-    }
-}
-
 /// The open index.
 pub(crate) struct Index {
     db: sled::Db,
@@ -121,26 +65,11 @@ fn open_db(dir: &Path) -> Result<sled::Db, sled::Error> {
         .open()
 }
 
-/// Turns a panic of sled on damaged files into an error. (A hang cannot be caught: the first look at
-/// files of an unclean stop happens in a child process.)
-pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, IndexError>) -> Result<T, IndexError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let why = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        Err(IndexError::Broken(format!(
-            "sled panicked: {}",
-            why.unwrap_or_default()
-        )))
-    })
-}
-
 impl Index {
     /// Opens or creates. May panic or hang inside sled on damaged files.
     pub fn open(dir: &Path) -> Result<Self, IndexError> {
-        durable::create_dir_all(dir).map_err(|e| io_error(&e))?;
-        remove_generating(dir).map_err(|e| io_error(&e))?;
+        durable::create_dir_all(dir).map_err(|e| index_io(&e))?;
+        remove_generating(dir).map_err(|e| index_io(&e))?;
         let mut tries = 0;
         let db = loop {
             match open_db(dir) {
@@ -167,11 +96,11 @@ impl Index {
                 .read(true)
                 .write(true)
                 .open(dir.join("db"))
-                .map_err(|e| io_error(&e))?,
+                .map_err(|e| index_io(&e))?,
             db,
             dir: dir.to_owned(),
         };
-        index.sync_all().map_err(|e| io_error(&e))?;
+        index.sync_all().map_err(|e| index_io(&e))?;
         Ok(index)
     }
 
@@ -193,8 +122,8 @@ impl Index {
             IndexError::Broken(why) => IndexError::Fatal(why),
             other => other,
         })?;
-        self.file.sync_all().map_err(|e| io_error(&e))?;
-        durable::sync_dir(&self.dir).map_err(|e| io_error(&e))
+        self.file.sync_all().map_err(|e| index_io(&e))?;
+        durable::sync_dir(&self.dir).map_err(|e| index_io(&e))
     }
 
     /// A value went to `blobs/`, where no promise holds: it must never happen.
@@ -518,153 +447,4 @@ impl Index {
         }
         Ok(orders)
     }
-}
-
-fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, IndexError> {
-    serde_json::to_vec(value).map_err(|e| IndexError::Broken(e.to_string()))
-}
-
-fn decode<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, IndexError> {
-    serde_json::from_slice(text).map_err(|e| IndexError::Broken(e.to_string()))
-}
-
-fn decode_tx<T: serde::de::DeserializeOwned>(text: &[u8]) -> Tx<T> {
-    serde_json::from_slice(text).map_err(|e| ConflictableTransactionError::Abort(e.to_string()))
-}
-
-fn be(bytes: &[u8]) -> u64 {
-    bytes.try_into().map_or(0, u64::from_be_bytes)
-}
-
-fn add(meta: &TransactionalTree, name: &str, by: u64) -> Tx<()> {
-    let now = meta.get(name)?.map_or(0, |v| be(&v));
-    meta.insert(name, &now.saturating_add(by).to_be_bytes())?;
-    Ok(())
-}
-
-fn alias_keys(order: &Order) -> Vec<Vec<u8>> {
-    let fits = |alias: &String| alias.len() <= MAX_ALIAS && !alias.contains('\0');
-    order
-        .aliases()
-        .into_iter()
-        .filter(fits)
-        .map(|alias| [alias.as_bytes(), &[0], order.id.as_str().as_bytes()].concat())
-        .collect()
-}
-
-fn document_keys(order: &Order) -> Vec<Vec<u8>> {
-    let mut keys: Vec<_> = order
-        .shipments
-        .iter()
-        .flat_map(|s| &s.documents)
-        .filter(|d| d.id.as_str().len() == 64)
-        .map(|d| {
-            let (document, id) = (d.id.as_str(), order.id.as_str());
-            [document.as_bytes(), &[0], id.as_bytes()].concat()
-        })
-        .collect();
-    keys.sort();
-    keys.dedup();
-    keys
-}
-
-fn recent_key(order: &Order) -> Vec<u8> {
-    place(order.updated, &order.id)
-}
-
-/// Key of `recent`: times sort as bytes when the sign bit is turned over.
-fn place(updated: Timestamp, id: &OrderId) -> Vec<u8> {
-    let time = updated.0.cast_unsigned() ^ (1 << 63);
-    [&time.to_be_bytes(), id.as_str().as_bytes()].concat()
-}
-
-fn piece_key(key: &[u8], piece: u16) -> Vec<u8> {
-    [key, &[0], &piece.to_be_bytes()].concat()
-}
-
-/// The head of a record: pieces, sequence, crc32 of its text.
-fn head(value: &[u8]) -> Option<(u16, u64, u32)> {
-    if *value.first()? != VERSION {
-        return None;
-    }
-    Some((
-        u16::from_be_bytes(value.get(1..3)?.try_into().ok()?),
-        u64::from_be_bytes(value.get(3..11)?.try_into().ok()?),
-        u32::from_be_bytes(value.get(11..HEAD)?.try_into().ok()?),
-    ))
-}
-
-/// Puts a record together from its pieces, however they are read.
-fn assemble<E>(
-    key: &[u8],
-    mut get: impl FnMut(Vec<u8>) -> Result<Option<sled::IVec>, E>,
-    broken: impl Fn(&'static str) -> E,
-) -> Result<Option<(u64, Vec<u8>)>, E> {
-    let Some(first) = get(piece_key(key, 0))? else {
-        return Ok(None);
-    };
-    let (pieces, seq, crc) = head(&first).ok_or_else(|| broken("a record's head is unreadable"))?;
-    let mut text = first[HEAD..].to_vec();
-    for piece in 1..pieces {
-        let next = get(piece_key(key, piece))?;
-        text.extend_from_slice(&next.ok_or_else(|| broken("a record's piece is missing"))?);
-    }
-    if crc32fast::hash(&text) != crc {
-        return Err(broken("a record's checksum is wrong"));
-    }
-    Ok(Some((seq, text)))
-}
-
-fn read_pieces(tree: &sled::Tree, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
-    let get = |key| tree.get(key).map_err(IndexError::from);
-    let found = assemble(key, get, |why| IndexError::Broken(why.to_owned()))?;
-    Ok(found.map(|(_, text)| text))
-}
-
-fn get_pieces(tree: &TransactionalTree, key: &[u8]) -> Tx<Option<(u64, Vec<u8>)>> {
-    let get = |key| tree.get(key).map_err(ConflictableTransactionError::from);
-    assemble(key, get, |why| {
-        ConflictableTransactionError::Abort(why.to_owned())
-    })
-}
-
-fn set_pieces(tree: &TransactionalTree, key: &[u8], seq: u64, text: &[u8]) -> Tx<()> {
-    let old = tree
-        .get(piece_key(key, 0))?
-        .and_then(|first| head(&first))
-        .map_or(0, |(pieces, _, _)| pieces);
-    let pieces = u16::try_from(text.len().div_ceil(PIECE).max(1)).map_err(|_| {
-        ConflictableTransactionError::Abort("a record has too many pieces".to_owned())
-    })?;
-    for piece in 0..pieces {
-        let start = usize::from(piece) * PIECE;
-        let part = &text[start..text.len().min(start + PIECE)];
-        let value = if piece == 0 {
-            let mut value = Vec::with_capacity(HEAD + part.len());
-            value.push(VERSION);
-            value.extend(pieces.to_be_bytes());
-            value.extend(seq.to_be_bytes());
-            value.extend(crc32fast::hash(text).to_be_bytes());
-            value.extend(part);
-            value
-        } else {
-            part.to_vec()
-        };
-        tree.insert(piece_key(key, piece), value)?;
-    }
-    for piece in pieces..old {
-        tree.remove(piece_key(key, piece))?;
-    }
-    Ok(())
-}
-
-fn remove_pieces(tree: &TransactionalTree, key: &[u8]) -> Tx<()> {
-    let Some(first) = tree.get(piece_key(key, 0))? else {
-        return Ok(());
-    };
-    let pieces = head(&first).map_or(1, |(pieces, _, _)| pieces);
-    for piece in 0..pieces {
-        tree.remove(piece_key(key, piece))?;
-    }
-    Ok(())
 }

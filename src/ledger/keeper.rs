@@ -9,9 +9,11 @@
 use crate::domain::Record;
 use crate::ledger::archive;
 use crate::ledger::core::{Core, IndexState, Stop};
+use crate::ledger::error::index_io;
 use crate::ledger::index::{Index, IndexError, caught};
+use crate::ledger::quarantine::{remove_dir, set_aside};
 use crate::system::durable;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -21,10 +23,6 @@ const INDEX_NEW: &str = "index.new";
 const INDEX_OLD: &str = "index.old";
 /// Name of the archive's directory.
 pub(crate) const ARCHIVE: &str = "archive";
-/// Start of the names of directories that were set aside.
-pub(crate) const QUARANTINE: &str = "quarantine-";
-/// How many of them are kept.
-const QUARANTINES: usize = 2;
 /// Records applied, or lines refilled, before anything else gets its turn.
 const STEP: usize = 128;
 /// How long after a failure that room on the card may cure it is tried again.
@@ -175,7 +173,7 @@ impl Keeper {
     /// Opens the index; with damage, sets it aside and starts an empty one. Leaves it in the core.
     pub fn bring_up(&mut self, trust: bool) -> Result<(), IndexError> {
         let dir = self.core.path(INDEX);
-        self.finish_rebuild(&dir).map_err(|e| io_error(&e))?;
+        self.finish_rebuild(&dir).map_err(|e| index_io(&e))?;
         let there = dir.join("db").exists();
         if there && !trust {
             let stopped = || self.core.state().stop == Stop::Now;
@@ -223,7 +221,7 @@ impl Keeper {
         self.refill = None;
         if !complete {
             let archive = self.core.path(ARCHIVE);
-            self.refill = Some(archive::Reader::new(&archive).map_err(|e| io_error(&e))?);
+            self.refill = Some(archive::Reader::new(&archive).map_err(|e| index_io(&e))?);
         }
         let blobs = index.has_blobs();
         *self
@@ -260,7 +258,7 @@ impl Keeper {
         drop_index(&core);
         let dir = core.path(INDEX);
         if dir.exists() {
-            let aside = set_aside(&core, &dir).map_err(|e| io_error(&e))?;
+            let aside = set_aside(&core, &dir).map_err(|e| index_io(&e))?;
             tracing::error!(%why, aside = %aside.display(), "the index was set aside");
             core.state().quarantined = Some(aside);
         }
@@ -314,7 +312,7 @@ impl Keeper {
         let Some(reader) = &mut self.refill else {
             return Ok(true);
         };
-        let orders = reader.next(step).map_err(|e| io_error(&e))?;
+        let orders = reader.next(step).map_err(|e| index_io(&e))?;
         let (last, damaged) = (orders.is_empty(), reader.damaged);
         self.with_index(|index| {
             for order in orders {
@@ -359,7 +357,7 @@ impl Keeper {
         let written = self
             .core
             .with_room(|| archive::append(&dir, orders()))
-            .map_err(|e| io_error(&e))?;
+            .map_err(|e| index_io(&e))?;
         let number = {
             let mut state = self.core.state();
             state.counters.bytes_written += written;
@@ -397,7 +395,7 @@ impl Keeper {
     /// structured store keeps them for as long as it likes.
     fn rebuild(&mut self) -> Result<(), IndexError> {
         let (dir, new) = (self.core.path(INDEX), self.core.path(INDEX_NEW));
-        remove_dir(&new).map_err(|e| io_error(&e))?;
+        remove_dir(&new).map_err(|e| index_io(&e))?;
         let copy = caught(|| Index::open(&new))?;
         // Nobody else writes to the old one: records wait in `dirty`, `sweep` waits for its turn.
         self.with_index(|index| {
@@ -425,7 +423,7 @@ impl Keeper {
             durable::rename(&new, &dir)?;
             remove_dir(&self.core.path(INDEX_OLD))
         };
-        swap().map_err(|e| io_error(&e))?;
+        swap().map_err(|e| index_io(&e))?;
         let index = caught(|| Index::open(&dir))?;
         let mut state = self.core.state();
         state.rebuild_wanted = false;
@@ -445,22 +443,6 @@ impl Keeper {
         }
         remove_dir(&old)?;
         remove_dir(&self.core.path(INDEX_NEW))
-    }
-}
-
-fn io_error(error: &std::io::Error) -> IndexError {
-    if durable::is_full(error) {
-        IndexError::Full(error.to_string())
-    } else {
-        IndexError::Fatal(error.to_string())
-    }
-}
-
-fn remove_dir(dir: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Ok(()) => dir.parent().map_or(Ok(()), durable::sync_dir),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(durable::at(dir, &error)),
     }
 }
 
@@ -492,55 +474,4 @@ fn drop_apart(index: Index) {
         Ok(Err(error)) => tracing::warn!(%error, "the index did not close in order"),
         Err(_) => tracing::warn!("the index does not close"),
     }
-}
-
-/// Renames a damaged directory to `quarantine-<UTC>`, and keeps the last two of them.
-pub(crate) fn set_aside(core: &Core, dir: &Path) -> std::io::Result<PathBuf> {
-    let aside = quarantine_name(core);
-    durable::rename(dir, &aside)?;
-    keep_last_quarantines(core)?;
-    Ok(aside)
-}
-
-/// Removes all but the last two directories that were set aside.
-pub(crate) fn keep_last_quarantines(core: &Core) -> std::io::Result<()> {
-    let mut all = quarantines(&core.settings.dir)?;
-    all.sort();
-    all.reverse();
-    for old in all.iter().skip(QUARANTINES) {
-        remove_dir(old)?;
-    }
-    Ok(())
-}
-
-/// A free name for something that is set aside now.
-pub(crate) fn quarantine_name(core: &Core) -> PathBuf {
-    let stamp = stamp(core.now());
-    (0..1000)
-        .map(|n| match n {
-            0 => core.path(&format!("{QUARANTINE}{stamp}")),
-            n => core.path(&format!("{QUARANTINE}{stamp}-{n:03}")),
-        })
-        .find(|path| !path.exists())
-        .unwrap_or_else(|| core.path(QUARANTINE))
-}
-
-/// UTC as in names of quarantine directories; sorts as text.
-pub(crate) fn stamp(at: crate::domain::Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.0).map_or_else(
-        |_| "00000000T000000Z".to_owned(),
-        |time| time.strftime("%Y%m%dT%H%M%SZ").to_string(),
-    )
-}
-
-/// Directories that were set aside.
-pub(crate) fn quarantines(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let mut all = Vec::new();
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(QUARANTINE) {
-            all.push(entry.path());
-        }
-    }
-    Ok(all)
 }

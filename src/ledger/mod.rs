@@ -29,6 +29,8 @@ mod frame;
 mod index;
 mod journal;
 mod keeper;
+mod layout;
+mod quarantine;
 mod query;
 mod recover;
 mod spool;

@@ -12,7 +12,7 @@ use crate::ledger::index::IndexError;
 use crate::ledger::journal::{self, Condition, Journal};
 use crate::ledger::keeper::{self, Keeper};
 use crate::ledger::writer::{self, Writer};
-use crate::ledger::{CLEAN, Ledger, SPOOL, Settings, ballast};
+use crate::ledger::{CLEAN, Ledger, SPOOL, Settings, ballast, quarantine};
 use crate::system::durable;
 use crate::system::lock::DirLock;
 use std::io;
@@ -142,14 +142,14 @@ fn adopt_journal(core: &Core, contents: Option<&journal::Contents>, header: &Hea
 
 /// Keeps a damaged journal for whoever wants to know why.
 fn keep_evidence(core: &Core) -> io::Result<PathBuf> {
-    let aside = keeper::quarantine_name(core);
+    let aside = quarantine::quarantine_name(core);
     core.with_room(|| durable::create_dir_all(&aside))?;
     let journal = core.path(writer::JOURNAL);
     if journal.exists() {
         std::fs::hard_link(&journal, aside.join(writer::JOURNAL))?;
         durable::sync_dir(&aside)?;
     }
-    keeper::keep_last_quarantines(core)?;
+    quarantine::keep_last_quarantines(core)?;
     Ok(aside)
 }
 

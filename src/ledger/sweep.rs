@@ -5,7 +5,7 @@
 use crate::domain::{Order, OrderId, Timestamp};
 use crate::ledger::core::{Core, IndexState};
 use crate::ledger::error::LedgerError;
-use crate::ledger::{archive, ballast, keeper, spool};
+use crate::ledger::{archive, ballast, keeper, quarantine, spool};
 use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -76,9 +76,9 @@ fn restore_ballast(core: &Core) {
 }
 
 fn forget_quarantines(core: &Core, cutoff: Timestamp) -> std::io::Result<u64> {
-    let oldest_kept = format!("{}{}", keeper::QUARANTINE, keeper::stamp(cutoff));
+    let oldest_kept = format!("{}{}", quarantine::QUARANTINE, quarantine::stamp(cutoff));
     let mut removed = 0;
-    for path in keeper::quarantines(&core.settings.dir)? {
+    for path in quarantine::quarantines(&core.settings.dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if *name < *oldest_kept {
             std::fs::remove_dir_all(&path)?;
