@@ -40,6 +40,7 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        self.scanned_last(&source, &text, now);
         if self.is_repeat(&source, &text, now) {
             let mut reply = ScanReply::new(
                 Outcome::Ignored,
