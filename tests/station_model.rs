@@ -249,8 +249,20 @@ fn step(world: &mut World, op: &Op) {
             }
         }
         Op::Network(up) => world.cloud.down = !up,
-        Op::LabelElsewhere(number) => world.cloud.label_elsewhere_if_unsold(number),
-        Op::Archived(number) => world.cloud.archive_if_unsold(number),
+        // Between a look and a purchase nothing but Starshipit stands between two stations (P8):
+        // that window is stated, not closed, and not what is tested here.
+        Op::LabelElsewhere(number) => {
+            world.run();
+            if world.durable_intent(number).is_none() {
+                world.cloud.label_elsewhere_if_unsold(number);
+            }
+        }
+        Op::Archived(number) => {
+            world.run();
+            if world.durable_intent(number).is_none() {
+                world.cloud.archive_if_unsold(number);
+            }
+        }
         Op::Changed(number) => world.cloud.change(number),
         Op::LedgerFull(full) => world.memory.full = *full,
         Op::SpoolLost => world.spool.clear(),

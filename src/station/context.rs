@@ -85,6 +85,28 @@ impl Station {
         }
     }
 
+    /// This text is the source's last order, whatever becomes of the scan: a command after a refused
+    /// scan must not reach the order before it.
+    pub(super) fn scanned_last(&mut self, source: &Source, text: &ScanText, now: Moment) {
+        let running = self
+            .running
+            .values()
+            .rfind(|r| r.act.text.folded() == text.folded() && !r.act.queued)
+            .map(|r| r.act.id);
+        let wanted = self.recall_text(text);
+        let mut known = self
+            .orders
+            .values()
+            .filter(|order| super::resolve::goes_by(order, &wanted));
+        let known = match (known.next(), known.next()) {
+            (Some(one), None) => Some(one.id.clone()),
+            _ => None,
+        };
+        let context = self.context(source, now);
+        context.last_act = running;
+        context.last_order = known.map(|id| (id, now.mono));
+    }
+
     /// From now on this act is the newest of its source.
     pub(super) fn newest_act(&mut self, source: &Source, act: ActId, now: Moment) {
         self.context(source, now).last_act = Some(act);

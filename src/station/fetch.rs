@@ -15,7 +15,7 @@ impl Station {
     /// Fetches the label that exists; never buys.
     pub(super) fn fetch_label(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let Some((account, order_id)) = self.orders.get(id).and_then(|order| {
-            let shipment = order.live().find(|s| !s.is_printed())?;
+            let shipment = order.live().find(|s| paper::is_next(s))?;
             Some((order.account.clone(), shipment.order_id))
         }) else {
             return;
@@ -99,7 +99,7 @@ impl Station {
             let Some(shipment) = order
                 .shipments
                 .iter_mut()
-                .find(|s| !s.superseded && !s.is_printed())
+                .find(|s| !s.superseded && paper::is_next(s))
             else {
                 return;
             };
@@ -143,7 +143,7 @@ impl Station {
             && let Some(shipment) = order
                 .shipments
                 .iter_mut()
-                .find(|s| !s.superseded && !s.is_printed())
+                .find(|s| !s.superseded && paper::is_next(s))
         {
             shipment.stored = false;
         }

@@ -10,7 +10,7 @@ use super::{Effect, Line, PageJob, PreparedPage, QuestionKind, Station, Waiting}
 use crate::domain::order::Standing;
 use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
-    Record, ScanReply, Signal,
+    Record, ScanReply, Shipment, Signal,
 };
 use std::time::Duration;
 
@@ -38,8 +38,12 @@ impl Station {
         let Some(order) = self.orders.get(id) else {
             return;
         };
-        let Some(shipment) = order.live().find(|s| !s.is_printed()) else {
-            self.all_printed(id, records, now, out);
+        let Some(shipment) = order.live().find(|s| is_next(s)) else {
+            if order.needs_label() {
+                self.only_doubt_is_left(id, "", records, now, out);
+            } else {
+                self.all_printed(id, records, now, out);
+            }
             return;
         };
         let order_id = shipment.order_id;
@@ -335,15 +339,7 @@ impl Station {
             // where it was made.
             PrintOutcome::InDoubt { .. } if role == PageRole::Document => remember(records, out),
             PrintOutcome::InDoubt { detail, .. } => {
-                match self.jobs.remove(&id).and_then(|job| job.act) {
-                    Some(act) => {
-                        let code = Code::PrinterInDoubt;
-                        self.open_question(act, &id, Some(code), QuestionKind::InDoubt, now);
-                        let reply = self.coded(Outcome::Question, code, Some(&detail));
-                        self.end_act(act, records, reply, out);
-                    }
-                    None => remember(records, out),
-                }
+                self.only_doubt_is_left(&id, &detail, records, now, out);
             }
         }
         let left = self.start_page(&printer, Vec::new(), now, out);
@@ -431,6 +427,26 @@ impl Station {
         }
     }
 
+    /// What is not out is in doubt: a person is asked.
+    fn only_doubt_is_left(
+        &mut self,
+        id: &OrderId,
+        detail: &str,
+        records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        match self.jobs.remove(id).and_then(|job| job.act) {
+            Some(act) => {
+                let code = Code::PrinterInDoubt;
+                self.open_question(act, id, Some(code), QuestionKind::InDoubt, now);
+                let reply = self.coded(Outcome::Question, code, Some(detail));
+                self.end_act(act, records, reply, out);
+            }
+            None => remember(records, out),
+        }
+    }
+
     /// Every label page of every live shipment is out: the act has ended.
     pub(super) fn all_printed(
         &mut self,
@@ -474,6 +490,12 @@ impl Station {
     }
 }
 
+/// The shipment whose label comes next: not out, and nobody has to be asked about it first.
+pub(super) fn is_next(shipment: &Shipment) -> bool {
+    let doubtful = |p: &Page| p.role == PageRole::Label && p.state == PageState::InDoubt;
+    !shipment.is_printed() && !shipment.pages.iter().any(doubtful)
+}
+
 /// Emits records as one, the newest of each key only.
 pub(super) fn remember(records: Vec<Record>, out: &mut Vec<Effect>) {
     let records = dedup(records);
@@ -491,7 +513,7 @@ pub(super) fn dedup(records: Vec<Record>) -> Vec<Record> {
     kept
 }
 
-fn label_count(shipment: &crate::domain::Shipment) -> usize {
+fn label_count(shipment: &Shipment) -> usize {
     shipment
         .pages
         .iter()

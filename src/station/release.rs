@@ -18,7 +18,7 @@ impl Station {
         let Some((account, order_id)) = self
             .orders
             .get(id)
-            .and_then(|o| Some((o.account.clone(), o.live().next()?.order_id)))
+            .and_then(|o| Some((o.account.clone(), o.live().find(|s| super::paper::is_next(s))?.order_id)))
         else {
             let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
             self.end_act(act, Vec::new(), reply, out);

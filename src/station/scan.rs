@@ -40,6 +40,7 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        self.scanned_last(&source, &text, now);
         if self.is_repeat(&source, &text, now) {
             let mut reply = ScanReply::new(
                 Outcome::Ignored,
@@ -203,7 +204,18 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         }
-        let last = match self.last_order(&source, now) {
+        // REPRINT is one of the two answers to "did it come out?".
+        let doubtful = self
+            .context(&source, now)
+            .question
+            .as_ref()
+            .filter(|q| kind == ActKind::Reprint && q.kind == QuestionKind::InDoubt)
+            .map(|q| LastOrder::Known(q.order.clone()));
+        let last = match doubtful {
+            Some(doubtful) => doubtful,
+            None => self.last_order(&source, now),
+        };
+        let last = match last {
             LastOrder::Known(id) => Some(id),
             LastOrder::None => None,
             LastOrder::StillSought => {

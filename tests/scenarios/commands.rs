@@ -39,6 +39,15 @@ scenarios! {
         expect_eq!(w, w.printed("WEB-1"), 1);
     }
 
+    fn a_command_never_reaches_an_older_order_than_the_one_scanned_last(w) {
+        w.order("WEB-1");
+        w.order("WEB-2");
+        w.scan("WEB-1");
+        w.hand_in("bench", None, "WEB-2");
+        expect_eq!(w, w.command("REPRINT").outcome, Outcome::Ignored);
+        expect_eq!(w, (w.printed("WEB-1"), w.printed("WEB-2")), (1, 1));
+    }
+
     fn a_command_never_reaches_another_scanners_order(w) {
         w.order("WEB-1");
         w.scan_at("left", "WEB-1");

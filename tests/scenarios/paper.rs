@@ -63,6 +63,31 @@ scenarios! {
         expect_eq!(w, pages(w), [(1, 2), (2, 2)]);
     }
 
+    fn reprint_answers_the_open_doubt_even_when_another_order_was_scanned_since(w) {
+        w.order("WEB-1");
+        w.order("WEB-2");
+        w.printer("label").plan.push_back(Journey::Cut { out: false });
+        w.hand_in("bench", None, "WEB-1");
+        w.hand_in("bench", None, "WEB-2");
+        w.run();
+        expect_eq!(w, w.printed("WEB-2"), 1);
+        expect_eq!(w, w.command("REPRINT").order.as_deref(), Some("WEB-1"));
+        expect_eq!(w, (w.printed("WEB-1"), w.printed("WEB-2")), (1, 1));
+    }
+
+    fn a_new_parcel_does_not_hide_the_doubt_about_the_first(w) {
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::NotStarted(Code::LabelDoesNotFit));
+        w.scan("WEB-1");
+        w.printer("label").trouble = None;
+        w.printer("label").plan.push_back(Journey::Cut { out: false });
+        expect_eq!(w, w.command("NEXT-PARCEL").code, Some(Code::PrinterInDoubt));
+        w.advance(Duration::from_secs(2));
+        w.command("REDO");
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::PrinterInDoubt));
+        expect_eq!(w, w.command("REPRINT").outcome, Outcome::Printed);
+    }
+
     fn an_order_in_doubt_is_asked_about_again_at_each_scan(w) {
         w.order("WEB-1");
         w.printer("label").plan.push_back(Journey::Cut { out: true });
