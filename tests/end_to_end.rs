@@ -1,7 +1,11 @@
 //! The built binary against the simulators, two processes over loopback: scan in, label at the
 //! printer, tracking in the ledger.
 
-#![expect(clippy::disallowed_methods, reason = "tests read the clock")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "tests read the clock and stop at the first surprise"
+)]
 
 #[path = "end_to_end/kill.rs"]
 mod kill;

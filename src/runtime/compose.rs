@@ -162,7 +162,7 @@ pub(super) fn label(config: &Config) -> label::Settings {
                 courier: crop.courier.clone(),
                 page: crop.page.clone(),
                 box_mm: crop.box_mm,
-                label_type: None,
+                label_type: crop.label_type.clone(),
             })
             .collect(),
         read_back: label::ReadBack {

@@ -124,7 +124,7 @@ impl Hub {
                     }
                     hub.carry_out(rest);
                 }
-                Err(LedgerError::QueueFull { .. }) if !acts.is_empty() => {
+                Err(LedgerError::QueueFull) if !acts.is_empty() => {
                     for act in acts {
                         hub.bench.tell(Input::Full { act }).await;
                     }

@@ -9,7 +9,10 @@ fn what_is_committed_is_found_at_once_and_after_a_clean_stop() {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, first) = open(dir.path());
     assert!(first.orders.is_empty() && first.quarantined.is_none());
-    commit(&ledger, vec![record(held(1, 1)), Record::Act(act(7, 1))]);
+    commit(
+        &ledger,
+        vec![record(held(1, 1)), Record::Act(Box::new(act(7, 1)))],
+    );
     commit(&ledger, vec![record(printed(2, 1))]);
     let find = |ledger: &Ledger| {
         for (alias, id) in [("web-1", 1), ("ref-2", 2), ("track-2", 2)] {
@@ -94,7 +97,7 @@ fn a_full_ledger_refuses_new_work_and_never_work_that_goes_on_or_ends() {
     let refused = loop {
         last += 1;
         match ledger
-            .commit(vec![Record::Act(act(last, 1))])
+            .commit(vec![Record::Act(Box::new(act(last, 1)))])
             .wait_blocking()
         {
             Ok(()) => assert!(last < 1_000, "no bound"),
@@ -106,7 +109,10 @@ fn a_full_ledger_refuses_new_work_and_never_work_that_goes_on_or_ends() {
     // Acts that are under way can open their order, go on, and end.
     let mut advanced = act(1, 2);
     advanced.order = Some(held(1, 1).id);
-    commit(&ledger, vec![Record::Act(advanced), record(held(1, 1))]);
+    commit(
+        &ledger,
+        vec![Record::Act(Box::new(advanced)), record(held(1, 1))],
+    );
     commit(&ledger, vec![record(printed(1, 2))]);
     commit(
         &ledger,
@@ -120,7 +126,7 @@ fn a_full_ledger_refuses_new_work_and_never_work_that_goes_on_or_ends() {
         commit(&ledger, vec![Record::ActEnded { id, seq: 9 }]);
     }
     settled(&ledger);
-    commit(&ledger, vec![Record::Act(act(last, 1))]);
+    commit(&ledger, vec![Record::Act(Box::new(act(last, 1)))]);
     // Orders that no act opened are bounded as well.
     let refused = (100..1_000).find_map(|n| {
         let order = record(held(n, 1));

@@ -14,7 +14,7 @@ fn work(ledger: &Ledger) {
         commit(ledger, vec![record(held(n, 1))]);
     }
     for id in [4, 5] {
-        commit(ledger, vec![Record::Act(act(id, 1))]);
+        commit(ledger, vec![Record::Act(Box::new(act(id, 1)))]);
     }
     let id = act(4, 0).id;
     commit(ledger, vec![Record::ActEnded { id, seq: 2 }]);
@@ -109,7 +109,10 @@ fn half_of_a_commit_that_was_never_acknowledged_is_not_believed() {
     let (ledger, _) = open(live.path());
     commit(&ledger, vec![record(held(1, 1))]);
     let before = used(&std::fs::read(live.path().join("journal")).unwrap());
-    commit(&ledger, vec![Record::Act(act(1, 1)), record(held(2, 1))]);
+    commit(
+        &ledger,
+        vec![Record::Act(Box::new(act(1, 1))), record(held(2, 1))],
+    );
     copy(live.path(), dir.path());
     change(&dir.path().join("journal"), |bytes| {
         // Only its first frame reached the card, and only once.

@@ -97,7 +97,10 @@ fn what_is_older_than_keep_leaves_every_file_and_what_is_owed_stays() {
         &ledger,
         vec![record(with_document(printed(1, 1), document(old)))],
     );
-    commit(&ledger, vec![record(held(3, 1)), Record::Act(act(9, 1))]);
+    commit(
+        &ledger,
+        vec![record(held(3, 1)), Record::Act(Box::new(act(9, 1)))],
+    );
     commit(
         &ledger,
         vec![record(with_document(printed(4, 1), document(new)))],

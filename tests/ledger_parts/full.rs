@@ -58,7 +58,10 @@ fn a_card_that_fills_up_costs_nothing_that_was_acknowledged() {
     };
     let dir = card.0.join("ledger");
     let (ledger, _) = open(&dir);
-    commit(&ledger, vec![Record::Act(act(1, 1)), record(held(1, 1))]);
+    commit(
+        &ledger,
+        vec![Record::Act(Box::new(act(1, 1))), record(held(1, 1))],
+    );
     settled(&ledger);
     let filler = card.fill();
     // Enough closed work that journal, archive and index all need room.
@@ -71,7 +74,9 @@ fn a_card_that_fills_up_costs_nothing_that_was_acknowledged() {
     assert!(ledger.settle(PATIENCE), "{:?}", ledger.health());
     let health: Vec<Code> = ledger.health().into_iter().map(|(code, _)| code).collect();
     assert!(health.contains(&Code::DiskFull), "{health:?}");
-    let refused = ledger.commit(vec![Record::Act(act(2, 1))]).wait_blocking();
+    let refused = ledger
+        .commit(vec![Record::Act(Box::new(act(2, 1)))])
+        .wait_blocking();
     assert!(matches!(refused, Err(LedgerError::DiskFull)), "{refused:?}");
     drop(ledger);
 
@@ -85,7 +90,7 @@ fn a_card_that_fills_up_costs_nothing_that_was_acknowledged() {
     }
     ledger.sweep(NOW).unwrap();
     assert_eq!(ledger.health(), []);
-    commit(&ledger, vec![Record::Act(act(2, 1))]);
+    commit(&ledger, vec![Record::Act(Box::new(act(2, 1)))]);
 }
 
 #[test]

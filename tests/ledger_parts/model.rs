@@ -80,7 +80,7 @@ proptest! {
                     orders.insert(id, order);
                 }
                 Step::Begin(id) => {
-                    commit(&ledger, vec![Record::Act(act(id, seq))]);
+                    commit(&ledger, vec![Record::Act(Box::new(act(id, seq)))]);
                     acts.insert(id, seq);
                     highest = highest.max(id);
                 }

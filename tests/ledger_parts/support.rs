@@ -1,5 +1,5 @@
 //! Orders and directories for the ledger's tests.
-use printstation::domain::order::{Deed, Origin, Standing};
+use printstation::domain::order::{Choices, Deed, Origin, Standing};
 use printstation::domain::{
     AccountName, Act, ActId, ActKind, DocumentMeta, Order, OrderId, Page, PageRole, PageState,
     PrinterName, Proof, Record, ScanText, Shipment, Source, Timestamp,
@@ -65,6 +65,7 @@ pub fn held(n: u64, seq: u64) -> Order {
                 at: NOW,
             }],
             superseded: false,
+            untracked: false,
             origin: Origin::Here,
             at: NOW,
         }],
@@ -108,7 +109,9 @@ pub fn act(id: u64, seq: u64) -> Act {
         at: NOW,
         order: None,
         queued: false,
-        with: None,
+        with: Choices::default(),
+        confirmed: false,
+        reason: None,
     }
 }
 

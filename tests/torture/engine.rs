@@ -2,7 +2,7 @@
 //! commit that closes both. The two child roles, `writer` and `check`, live here.
 
 use crate::util::{Options, Rng, payload};
-use printstation::domain::order::{Origin, Standing};
+use printstation::domain::order::{Choices, Origin, Standing};
 use printstation::domain::{
     AccountName, Act, ActId, ActKind, Order, OrderId, Page, PageRole, PageState, PrinterName,
     Proof, Record, ScanText, Shipment, Source, Timestamp,
@@ -55,6 +55,7 @@ pub fn order(id: u64, len: usize, closed: bool) -> Order {
                 at: NOW,
             }],
             superseded: false,
+            untracked: false,
             origin: Origin::Here,
             at: NOW,
         }],
@@ -76,13 +77,15 @@ fn act(id: u64) -> Act {
         at: NOW,
         order: None,
         queued: false,
-        with: None,
+        with: Choices::default(),
+        confirmed: false,
+        reason: None,
     }
 }
 
 pub fn enqueue(id: u64, len: usize) -> Vec<Record> {
     vec![
-        Record::Act(act(id)),
+        Record::Act(Box::new(act(id))),
         Record::Order(Box::new(order(id, len, false))),
     ]
 }
