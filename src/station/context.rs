@@ -102,7 +102,13 @@ impl Station {
             (Some(one), None) => Some(one.id.clone()),
             _ => None,
         };
+        let asked = self.context(source, now).question.as_ref();
+        let asked = asked.map(|question| question.order.clone());
+        let moved_on = asked.is_some_and(|order| !self.is_text_of(&order, text));
         let context = self.context(source, now);
+        if moved_on {
+            context.question = None;
+        }
         context.last_act = running;
         context.last_order = known.map(|id| (id, now.mono));
     }
@@ -122,8 +128,7 @@ impl Station {
         }
     }
 
-    /// Remembers the order as this act's source's last one, and opens a question about it. What a
-    /// restart brought back asks nobody (contract 13).
+    /// Opens a question at the act's source. What a restart brought back asks nobody (contract 13).
     pub(super) fn open_question(
         &mut self,
         act: ActId,
@@ -137,7 +142,6 @@ impl Station {
         };
         let (source, resumed) = (running.act.source.clone(), running.resumed);
         let context = self.context(&source, now);
-        context.last_order = Some((order.clone(), now.mono));
         if !resumed {
             context.question = Some(Question {
                 order: order.clone(),

@@ -7,7 +7,7 @@ use super::people::number_of;
 use super::{Journey, Mishap, Paper, Said, Step, World};
 use printstation::domain::order::IntentKind;
 use printstation::domain::{
-    AccountName, Code, Mono, OrderId, Outcome, PageState, PrintOutcome, Proof, Record, ScanReply,
+    AccountName, Code, Mono, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof, Record, ScanReply,
 };
 use printstation::station::{Effect, Input, PageJob, Release, Token};
 use std::collections::VecDeque;
@@ -22,11 +22,14 @@ impl World {
             Effect::Remember(records) => self.remember(records, refused),
             Effect::Answer {
                 token,
+                source,
                 scanned,
                 reply,
                 last,
-                ..
-            } => self.answer(token, scanned, *reply, last, asked_since),
+            } => {
+                self.note_queued(token, &source.trigger, &scanned, &reply, asked_since);
+                self.answer(token, scanned, *reply, last);
+            }
             Effect::Signal(signal) => self.signals.push(signal),
             Effect::Recall { act, alias } => self.replies.push(Input::Recalled {
                 act,
@@ -198,13 +201,44 @@ impl World {
         }
     }
 
+    /// Who was told "queued": that scan must not print before RESUME, and then after its ticket.
+    fn note_queued(
+        &mut self,
+        token: Option<Token>,
+        trigger: &str,
+        scanned: &str,
+        reply: &ScanReply,
+        asked_since: bool,
+    ) {
+        let number = number_of(reply.order.as_deref().unwrap_or(scanned));
+        // Somebody else who scanned the same order may still be waiting for it.
+        let others = self
+            .open_tokens
+            .iter()
+            .any(|t| Some(*t) != token && self.texts.get(t) == Some(&number));
+        if reply.outcome != Outcome::Queued || others {
+            return;
+        }
+        let scan = (trigger.to_owned(), number_of(scanned));
+        self.released.remove(&scan);
+        // A RESUME that came after it was decided holds for it as well.
+        if self.settings.release == Release::Ask && !asked_since {
+            self.silent.insert(scan);
+            if !self.released.iter().any(|(_, of)| *of == number) {
+                self.to_announce.remove(&number);
+            }
+        } else {
+            self.released.insert(scan);
+            self.to_announce.insert(number);
+        }
+    }
+
     fn answer(
         &mut self,
         token: Option<Token>,
         scanned: String,
         reply: ScanReply,
         last: bool,
-        asked_since: bool,
     ) {
         if reply.outcome == Outcome::Accepted || reply.outcome == Outcome::Queued {
             assert!(
@@ -212,20 +246,6 @@ impl World {
                 "{:?} was said before {scanned} was durable",
                 reply.outcome
             );
-        }
-        let number = number_of(reply.order.as_deref().unwrap_or(&scanned));
-        // Somebody else who scanned the same order may still be waiting for it.
-        let others = self
-            .open_tokens
-            .iter()
-            .any(|t| Some(*t) != token && self.texts.get(t) == Some(&number));
-        if reply.outcome == Outcome::Queued && !others {
-            let held = match self.settings.release {
-                // A RESUME that came after it was decided holds for it as well.
-                Release::Ask if !asked_since => &mut self.silent,
-                Release::Ask | Release::Print => &mut self.to_announce,
-            };
-            held.insert(number);
         }
         if let Some(token) = token.filter(|_| last) {
             assert!(
@@ -301,16 +321,18 @@ impl World {
             Some(PageState::Sending),
             "page {page} of {id} was sent before that was durable"
         );
-        for name in [&job.number, &id.0] {
-            assert!(
-                !self.silent.contains(name),
-                "{name} was queued and prints unasked"
-            );
-            assert!(
-                !self.to_announce.contains(name),
-                "{name} prints without its ticket"
-            );
-        }
+        let of_it = |(_, number): &(String, String)| *number == job.number;
+        assert!(
+            !self.silent.iter().any(of_it) || self.released.iter().any(of_it),
+            "{} was queued and prints unasked",
+            job.number
+        );
+        assert!(
+            !self.to_announce.contains(&job.number)
+                || shipment.pages[page].role == PageRole::Document,
+            "{} prints without its ticket",
+            job.number
+        );
         let printer = self.printers.entry(job.printer.clone()).or_default();
         assert!(!printer.busy, "two pages at once on {}", job.printer);
         printer.busy = true;

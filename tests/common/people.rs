@@ -83,10 +83,16 @@ impl World {
         match text.strip_prefix(PREFIX) {
             Some("RESUME") => {
                 self.resumes += 1;
-                self.to_announce.append(&mut self.silent);
+                self.to_announce
+                    .extend(self.silent.iter().map(|(_, number)| number.clone()));
+                self.released.append(&mut self.silent);
             }
             Some(command @ ("REPRINT" | "REDO" | "NEXT-PARCEL")) => {
                 if let Some(number) = self.last_scanned.get(trigger).cloned() {
+                    self.allow(&number, command);
+                }
+                let asked_about = self.asked_about.get(trigger).cloned();
+                if let Some(number) = asked_about.filter(|_| command == "REPRINT") {
                     self.allow(&number, command);
                 }
                 let waiting = self.armed.entry(trigger.to_owned()).or_default();
@@ -116,9 +122,10 @@ impl World {
     }
 
     fn is_there(&mut self, number: &str) {
-        for set in [&mut self.silent, &mut self.to_announce] {
-            set.retain(|name| number_of(name) != number);
-        }
+        let here = |(_, of): &(String, String)| of == number;
+        self.released.extend(self.silent.iter().filter(|s| here(s)).cloned());
+        self.silent.retain(|scan| !here(scan));
+        self.to_announce.remove(number);
     }
 
     /// Scripts say YES without looking: what is in doubt now is then called printed by a person.

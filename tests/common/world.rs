@@ -124,6 +124,7 @@ pub struct World {
     /// What people asked for, by order number.
     pub asked: BTreeMap<String, Asked>,
     last_scanned: BTreeMap<String, String>,
+    asked_about: BTreeMap<String, String>,
     armed: BTreeMap<String, Vec<String>>,
     pub clock_trusted: bool,
     /// True milliseconds since the world began, and when this process started.
@@ -145,8 +146,9 @@ pub struct World {
     lost_tokens: BTreeSet<Token>,
     texts: BTreeMap<Token, String>,
     vouched: BTreeSet<(i64, usize)>,
-    /// Told "queued" and not released: must not print. Released: a ticket comes first.
-    silent: BTreeSet<String>,
+    /// Scans told "queued", scans released since, and order numbers whose ticket must come first.
+    silent: BTreeSet<(String, String)>,
+    released: BTreeSet<(String, String)>,
     to_announce: BTreeSet<String>,
 }
 
@@ -181,6 +183,7 @@ impl World {
             trace: Vec::new(),
             asked: BTreeMap::new(),
             last_scanned: BTreeMap::new(),
+            asked_about: BTreeMap::new(),
             armed: BTreeMap::new(),
             clock_trusted: true,
             now: 0,
@@ -199,6 +202,7 @@ impl World {
             texts: BTreeMap::new(),
             vouched: BTreeSet::new(),
             silent: BTreeSet::new(),
+            released: BTreeSet::new(),
             to_announce: BTreeSet::new(),
         }
     }
@@ -273,7 +277,7 @@ impl World {
                     source.trigger,
                     source.user.as_deref().unwrap_or("")
                 );
-                self.last_scanned.insert(key, number.clone());
+                self.asked_about.insert(key, number.clone());
             }
         }
         let glance = self.station.glance();
