@@ -8,7 +8,6 @@
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a benchmark measures time, prints, and stops at the first surprise"
 )]
 

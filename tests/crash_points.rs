@@ -2,6 +2,8 @@
 //! matters outside the process, for every k; and the k-th step going wrong in each way it can. Then
 //! healthy devices, an honest person, and the promises of product.md section 2.
 
+#![expect(clippy::unwrap_used, reason = "scenarios stop at the first surprise")]
+
 /// What was to be seen without a disturbance does not matter here; what is checked may act.
 macro_rules! expect {
     ($w:expr, $so:expr $(, $($more:tt)+)?) => {

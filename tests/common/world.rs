@@ -4,11 +4,13 @@
 //! placed between any two of them; replies wait until somebody delivers them. What must hold at
 //! every single step (intents before calls, `Sending` before bytes, one reply per token, records
 //! that count upwards) is asserted here; what must hold in the end is in `promises.rs`.
-#![expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses its own part"
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "each test binary uses its own part; a test stops at the first surprise and prints its steps"
 )]
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 #[path = "bench.rs"]
 mod bench;
