@@ -104,7 +104,7 @@ pub fn len_of(id: u64, len: usize) -> usize {
 pub fn settings(dir: &Path) -> Settings {
     let check = DbCheck::Child {
         program: std::env::current_exe().unwrap(),
-        args: vec!["db-check".into()],
+        args: vec!["run".into(), "db-check".into()],
         limit: CHECK_LIMIT,
     };
     Settings {
@@ -317,7 +317,7 @@ pub fn run_check(
     clean: bool,
 ) -> Result<Report, String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["check", "--clean", if clean { "1" } else { "0" }])
+        .args(["run", "check", "--clean", if clean { "1" } else { "0" }])
         .args(["--len", &options.text("len", "500")])
         .args([
             "--from",
