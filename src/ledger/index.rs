@@ -15,8 +15,8 @@ use crate::domain::{DocumentId, Order, OrderId, Record, Timestamp};
 use crate::ledger::error::index_io;
 pub(crate) use crate::ledger::error::{IndexError, caught};
 use crate::ledger::layout::{
-    add, alias_keys, be, decode, decode_tx, document_keys, encode, get_pieces, place, read_pieces,
-    recent_key, remove_pieces, set_pieces,
+    account, alias_keys, be, decode, decode_tx, document_keys, encode, get_pieces, mark, place,
+    read_pieces, recent_key, remove_pieces, set_pieces,
 };
 use crate::system::durable;
 use sled::transaction::Transactional;
@@ -260,7 +260,7 @@ impl Index {
                 None => None,
             };
             match &old {
-                None => add(meta, "count", 1)?,
+                None => {}
                 Some(old) => {
                     let (now, then) = (alias_keys(order), alias_keys(old));
                     for key in then.iter().filter(|k| !now.contains(k)) {
@@ -294,6 +294,7 @@ impl Index {
             } else {
                 open.remove(id)?;
             }
+            account(meta, id, old.as_ref().map(|old| old.seq), Some(order.seq))?;
             set_pieces(orders, id, order.seq, &text)
         })?;
         Ok(())
@@ -322,8 +323,7 @@ impl Index {
             }
             recent.remove(recent_key(seen))?;
             remove_pieces(orders, id)?;
-            let count = meta.get("count")?.map_or(0, |v| be(&v));
-            meta.insert("count", &count.saturating_sub(1).to_be_bytes())?;
+            account(meta, id, Some(seen.seq), None)?;
             if meta.get("forgot_at")?.is_none() {
                 meta.insert("forgot_at", &now.0.to_be_bytes())?;
             }
@@ -418,7 +418,8 @@ impl Index {
             .is_some())
     }
 
-    /// Reads everything, until `enough` says so. Returns the orders seen.
+    /// Reads everything, until `enough` says so, and compares it with what is counted. Returns the
+    /// orders seen.
     pub fn walk(&self, enough: impl Fn() -> bool) -> Result<u64, IndexError> {
         for tree in [&self.meta, &self.acts, &self.open] {
             for entry in tree.scan_prefix([]) {
@@ -426,23 +427,49 @@ impl Index {
             }
         }
         self.others()?;
-        let mut orders = 0;
+        let (mut orders, mut sum) = (0, 0);
+        // Entries that these orders must have in the other trees.
+        let (mut aliases, mut documents) = (0, 0);
         for entry in self.orders.scan_prefix([]) {
             let (key, _) = entry?;
             if let Some(id) = key.strip_suffix(&[0, 0, 0]) {
-                self.order_at(id)?;
+                if let Some(order) = self.order_at(id)? {
+                    sum ^= mark(id, order.seq);
+                    aliases += alias_keys(&order).len();
+                    documents += document_keys(&order).len();
+                }
                 orders += 1;
             }
             if orders % 64 == 0 && enough() {
                 return Ok(orders);
             }
         }
-        for tree in [&self.aliases, &self.recent, &self.documents] {
+        let counted = self.count()?;
+        if orders != counted || sum != self.number("sum")? {
+            return Err(IndexError::Broken(format!(
+                "{orders} orders are readable and {counted} were counted, or some are older"
+            )));
+        }
+        let recent = usize::try_from(orders).unwrap_or(usize::MAX);
+        let expected = [
+            (&self.aliases, aliases),
+            (&self.recent, recent),
+            (&self.documents, documents),
+        ];
+        for (tree, expected) in expected {
+            let mut seen = 0;
             for entry in tree.scan_prefix([]) {
                 entry?;
-                if enough() {
+                seen += 1;
+                if seen % 64 == 0 && enough() {
                     return Ok(orders);
                 }
+            }
+            if seen != expected {
+                let name = tree.name();
+                let name = String::from_utf8_lossy(&name);
+                let why = format!("{name} has {seen} entries instead of {expected}");
+                return Err(IndexError::Broken(why));
             }
         }
         Ok(orders)

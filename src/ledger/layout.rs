@@ -6,6 +6,7 @@
 
 use crate::domain::{Order, OrderId, Timestamp};
 use crate::ledger::index::IndexError;
+use sha2::{Digest, Sha256};
 use sled::transaction::{ConflictableTransactionError, TransactionalTree};
 
 /// Longest alias worth an entry: no scan is longer.
@@ -35,9 +36,36 @@ pub(crate) fn be(bytes: &[u8]) -> u64 {
     bytes.try_into().map_or(0, u64::from_be_bytes)
 }
 
-pub(crate) fn add(meta: &TransactionalTree, name: &str, by: u64) -> Tx<()> {
-    let now = meta.get(name)?.map_or(0, |v| be(&v));
-    meta.insert(name, &now.saturating_add(by).to_be_bytes())?;
+/// Mark of one order in one state, for the sum that `meta` keeps over all of them.
+pub(crate) fn mark(id: &[u8], seq: u64) -> u64 {
+    let hash = Sha256::new()
+        .chain_update(seq.to_be_bytes())
+        .chain_update(id)
+        .finalize();
+    be(&hash[..8])
+}
+
+/// Counts an order in or out: sled that lost or kept back a page can then be told from one that
+/// did not (it is silent about it after an unclean stop).
+pub(crate) fn account(
+    meta: &TransactionalTree,
+    id: &[u8],
+    old: Option<u64>,
+    new: Option<u64>,
+) -> Tx<()> {
+    let number = |name: &str| -> Tx<u64> { Ok(meta.get(name)?.map_or(0, |v| be(&v))) };
+    let change = |seq: Option<u64>| seq.map_or(0, |seq| mark(id, seq));
+    let sum = number("sum")? ^ change(old) ^ change(new);
+    meta.insert("sum", &sum.to_be_bytes())?;
+    if old.is_some() != new.is_some() {
+        let count = number("count")?;
+        let count = if new.is_some() {
+            count.saturating_add(1)
+        } else {
+            count.saturating_sub(1)
+        };
+        meta.insert("count", &count.to_be_bytes())?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Damages a ledger's files (a flipped bit, scribbled bytes, a cut, a zeroed and a swapped block) and
 //! opens it. `--clean 1`: after an orderly stop; `--clean 0`: as a kill left it.
+//! `--kind N`, `--file END` choose one kind or file; `--keep 1` stops at the first loss.
 
 use crate::engine::run_check;
 use crate::util::{Model, Options, Rng, copy_dir, files, marks, remove_dir};
@@ -22,6 +23,7 @@ pub fn run(options: &Options) -> bool {
     let clean = options.text("clean", "1");
     let writer = Command::new(std::env::current_exe().unwrap())
         .args([
+            "run",
             "writer",
             "--ops",
             &options.text("ops", "3000"),
@@ -39,6 +41,8 @@ pub fn run(options: &Options) -> bool {
     }
     let mut targets = files(&source);
     targets.retain(|f| f.metadata().unwrap().len() > 0 && !ends_with(f, &["ballast", "lock"]));
+    let file = options.text("file", "");
+    targets.retain(|f| f.to_string_lossy().ends_with(&file));
     let total: u64 = targets.iter().map(|f| f.metadata().unwrap().len()).sum();
     println!(
         "damage: {trials} trials, clean {clean}, {} orders, {} files, {total} bytes",
@@ -60,8 +64,12 @@ pub fn run(options: &Options) -> bool {
             &targets[rng.index(targets.len())]
         };
         let relative = target.strip_prefix(&source).unwrap();
-        let kind = KINDS[usize::try_from(trial / 2).unwrap() % KINDS.len()];
+        let kind = KINDS[usize::try_from(options.number("kind", trial / 2)).unwrap() % KINDS.len()];
         hit(&work.join(relative), kind, &mut rng);
+        if options.number("keep", 0) == 1 {
+            remove_dir(&base.join("hit"));
+            copy_dir(&work, &base.join("hit"));
+        }
         let verdict = match run_check(options, &work, model.ids(), false) {
             Ok(report) => {
                 rebuilt += u64::from(report.quarantined);
@@ -96,6 +104,14 @@ pub fn run(options: &Options) -> bool {
                         "trial {trial}, {kind} in {}: {verdict:?}",
                         relative.display()
                     );
+                    if options.number("keep", 0) == 1 {
+                        println!(
+                            "kept in {} before and {} after",
+                            source.display(),
+                            work.display()
+                        );
+                        return false;
+                    }
                     format!("NOT ALL THERE{set_aside}")
                 }
             }

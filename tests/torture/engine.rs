@@ -107,7 +107,7 @@ pub fn len_of(id: u64, len: usize) -> usize {
 pub fn settings(dir: &Path) -> Settings {
     let check = DbCheck::Child {
         program: std::env::current_exe().unwrap(),
-        args: vec!["db-check".into()],
+        args: vec!["run".into(), "db-check".into()],
         limit: CHECK_LIMIT,
     };
     Settings {
@@ -320,7 +320,7 @@ pub fn run_check(
     clean: bool,
 ) -> Result<Report, String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["check", "--clean", if clean { "1" } else { "0" }])
+        .args(["run", "check", "--clean", if clean { "1" } else { "0" }])
         .args(["--len", &options.text("len", "500")])
         .args([
             "--from",

@@ -32,7 +32,7 @@ fn fill(options: &Options, base: &std::path::Path) -> bool {
     let (db, reported) = (mount.join("db"), base.join("marks"));
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
-            "writer", "--ops", "30000", "--putpct", "60", "--cap", "500", "--dir",
+            "run", "writer", "--ops", "30000", "--putpct", "60", "--cap", "500", "--dir",
         ])
         .arg(&db)
         .stdout(std::fs::File::create(&reported).unwrap())

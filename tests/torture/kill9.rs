@@ -114,6 +114,7 @@ fn kill_after(
 ) -> Vec<u8> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
+            "run",
             "writer",
             "--seed",
             &seed.to_string(),

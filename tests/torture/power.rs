@@ -175,7 +175,7 @@ fn record(options: &Options, base: &Path, disk: Vec<u8>) -> Vec<(u64, Ent)> {
     let mut next = 1;
     for session in 0..sessions {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["writer", "--mark", &format!("{shown}/fuse/mark")])
+            .args(["run", "writer", "--mark", &format!("{shown}/fuse/mark")])
             .args([
                 "--ops",
                 &(options.number("ops", 2_400) / sessions).to_string(),
