@@ -99,7 +99,7 @@ const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
             ),
             ("STATUS", "Print how the station is"),
             ("TEST", "Print a test label"),
-            ("CLOSE-DAY", "Print the hand-over list. Confirm with YES"),
+            ("CLOSE-DAY", "Hand-over list (in a later version)"),
         ],
     ),
     (
