@@ -15,11 +15,12 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let Some((account, order_id)) = self
-            .orders
-            .get(id)
-            .and_then(|o| Some((o.account.clone(), o.live().find(|s| super::paper::is_next(s))?.order_id)))
-        else {
+        let Some((account, order_id)) = self.orders.get(id).and_then(|o| {
+            Some((
+                o.account.clone(),
+                o.live().find(|s| super::paper::is_next(s))?.order_id,
+            ))
+        }) else {
             let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
             self.end_act(act, Vec::new(), reply, out);
             return;

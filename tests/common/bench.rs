@@ -7,7 +7,8 @@ use super::people::number_of;
 use super::{Journey, Mishap, Paper, Said, Step, World};
 use printstation::domain::order::IntentKind;
 use printstation::domain::{
-    AccountName, Code, Mono, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof, Record, ScanReply,
+    AccountName, Code, Mono, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof, Record,
+    ScanReply,
 };
 use printstation::station::{Effect, Input, PageJob, Release, Token};
 use std::collections::VecDeque;
@@ -233,13 +234,7 @@ impl World {
         }
     }
 
-    fn answer(
-        &mut self,
-        token: Option<Token>,
-        scanned: String,
-        reply: ScanReply,
-        last: bool,
-    ) {
+    fn answer(&mut self, token: Option<Token>, scanned: String, reply: ScanReply, last: bool) {
         if reply.outcome == Outcome::Accepted || reply.outcome == Outcome::Queued {
             assert!(
                 self.memory.acts_of(&scanned) > 0,

@@ -122,7 +122,8 @@ impl World {
 
     fn is_there(&mut self, number: &str) {
         let here = |(_, of): &(String, String)| of == number;
-        self.released.extend(self.silent.iter().filter(|s| here(s)).cloned());
+        self.released
+            .extend(self.silent.iter().filter(|s| here(s)).cloned());
         self.silent.retain(|scan| !here(scan));
         self.to_announce.remove(number);
     }

@@ -26,7 +26,14 @@ impl World {
             self.acts_open(),
             self.memory
                 .orders()
-                .map(|o| (&o.number, o.order_id, o.state(), o.standing, &o.intent, o.tracking()))
+                .map(|o| (
+                    &o.number,
+                    o.order_id,
+                    o.state(),
+                    o.standing,
+                    &o.intent,
+                    o.tracking()
+                ))
                 .collect::<Vec<_>>()
         );
     }

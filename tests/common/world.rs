@@ -4,11 +4,13 @@
 //! placed between any two of them; replies wait until somebody delivers them. What must hold at
 //! every single step (intents before calls, `Sending` before bytes, one reply per token, records
 //! that count upwards) is asserted here; what must hold in the end is in `promises.rs`.
-#![expect(
-    clippy::allow_attributes,
-    reason = "each test binary uses its own part"
-)]
 #![allow(dead_code, reason = "each test binary uses its own part")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test double fails its test at once, and is loud when asked"
+)]
 
 #[path = "bench.rs"]
 mod bench;
@@ -262,11 +264,10 @@ impl World {
     // ---- the shell ----
 
     pub fn handle(&mut self, input: Input) {
-        let was = format!("{input:?}");
-        let effects = self.station.handle(input, self.moment());
         if self.loud {
-            println!("{:>8} {was}", self.now);
+            println!("{:>8} {input:?}", self.now);
         }
+        let effects = self.station.handle(input, self.moment());
         for effect in &effects {
             if let Effect::Answer { source, reply, .. } = effect
                 && reply.outcome == Outcome::Question
@@ -284,7 +285,7 @@ impl World {
         let bound = 24 + 12 * (glance.working + glance.queued + self.memory.open_orders());
         assert!(
             effects.len() <= bound,
-            "{} effects for {was}: {effects:?}",
+            "{} effects for one input: {effects:?}",
             effects.len()
         );
         self.lists.push_back((self.resumes, effects.into()));
