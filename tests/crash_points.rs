@@ -1,6 +1,10 @@
 //! Every scenario of the decision table, again and again: the power cut after its k-th step that
 //! matters outside the process, for every k; and the k-th step going wrong in each way it can. Then
 //! healthy devices, an honest person, and the promises of product.md section 2.
+#![expect(
+    clippy::unwrap_used,
+    reason = "scenarios are tests, here without the attribute"
+)]
 
 #![expect(clippy::unwrap_used, reason = "scenarios stop at the first surprise")]
 

@@ -10,8 +10,8 @@
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
-//! * `purchase.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
-//! * `paper.rs`: documents, pages, printers, doubt (contract 9)
+//! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
+//! * `paper.rs`, `line.rs`: documents, pages, printers, doubt (contract 9)
 //! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
 //!   tracking numbers
 //!
@@ -27,6 +27,8 @@ mod decide;
 mod effect;
 mod fetch;
 mod input;
+mod line;
+mod looks;
 mod numbers;
 mod offline;
 mod paper;

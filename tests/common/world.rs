@@ -264,11 +264,10 @@ impl World {
     // ---- the shell ----
 
     pub fn handle(&mut self, input: Input) {
-        let was = format!("{input:?}");
-        let effects = self.station.handle(input, self.moment());
         if self.loud {
-            println!("{:>8} {was}", self.now);
+            println!("{:>8} {input:?}", self.now);
         }
+        let effects = self.station.handle(input, self.moment());
         for effect in &effects {
             if let Effect::Answer { source, reply, .. } = effect
                 && reply.outcome == Outcome::Question
@@ -286,7 +285,7 @@ impl World {
         let bound = 24 + 12 * (glance.working + glance.queued + self.memory.open_orders());
         assert!(
             effects.len() <= bound,
-            "{} effects for {was}: {effects:?}",
+            "{} effects for one input: {effects:?}",
             effects.len()
         );
         self.lists.push_back((self.resumes, effects.into()));
