@@ -3,12 +3,11 @@
 use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
-    Source,
+    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, ScanReply, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::starshipit::{self, Priority, Starshipit};
-use crate::station::{Effect, Input, LookFor, Lookup, Remade, Token};
+use crate::station::{Effect, Input, LookFor, Lookup, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -20,7 +19,7 @@ const MAX_PENDING: usize = 64;
 pub(super) struct Hub {
     bench: Bench,
     ledger: Ledger,
-    starshipit: Starshipit,
+    pub(super) starshipit: Starshipit,
     paper: Paper,
     waiters: Mutex<HashMap<Token, mpsc::Sender<Said>>>,
     /// Label documents that have come and are not in the spool yet.
@@ -397,51 +396,6 @@ impl Hub {
                 failures: result.failures,
             })
             .await;
-    }
-
-    /// Contract 2: is the source archived? Then its live twin.
-    async fn look_replaced(
-        &self,
-        account: &AccountName,
-        number: &str,
-        reference: Option<&str>,
-        order_id: i64,
-        sent_at: crate::domain::Timestamp,
-    ) -> Result<Remade, CallFailure> {
-        let source = self
-            .starshipit
-            .get(account, order_id, Priority::Scan)
-            .await?;
-        if source.is_some_and(|source| !source.archived) {
-            return Ok(Remade::No);
-        }
-        let twin = self
-            .starshipit
-            .live_twin(account, number, reference, order_id, sent_at)
-            .await?;
-        Ok(twin.map_or(Remade::Unclear, |twin| Remade::Yes(Box::new(twin))))
-    }
-
-    /// Contract 2: orders under the number that the ledger does not know.
-    async fn look_cloned(
-        &self,
-        account: &AccountName,
-        number: &str,
-        order_id: i64,
-        known: &[i64],
-        sent_at: crate::domain::Timestamp,
-    ) -> Result<Remade, CallFailure> {
-        let mut ids = vec![order_id];
-        ids.extend(known.iter().copied().filter(|id| *id != order_id));
-        let mut clones: Vec<RemoteOrder> = self
-            .starshipit
-            .clones(account, number, &ids, sent_at)
-            .await?;
-        Ok(match (clones.pop(), clones.is_empty()) {
-            (None, _) => Remade::No,
-            (Some(one), true) => Remade::Yes(Box::new(one)),
-            (Some(_), false) => Remade::Unclear,
-        })
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

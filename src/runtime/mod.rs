@@ -5,6 +5,7 @@
 //!
 //! * `bench.rs`: the loop and its handle
 //! * `hub.rs`: effects to tasks, the barrier of `Remember`
+//! * `remade.rs`: the looks after a lost replace or clone
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
@@ -17,6 +18,7 @@ mod compose;
 mod hub;
 mod paper;
 mod port;
+mod remade;
 mod scanners;
 mod service;
 
