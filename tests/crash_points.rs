@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     reason = "scenarios are tests, here without the attribute"
 )]
-#![expect(clippy::unwrap_used, reason = "scenarios stop at the first surprise")]
 
 /// What was to be seen without a disturbance does not matter here; what is checked may act.
 macro_rules! expect {
