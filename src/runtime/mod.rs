@@ -1,6 +1,6 @@
 //! The async shell: feeds inputs to the station, carries out its effects, owns tasks and shutdown.
 //!
-//! One loop owns the [`Station`]; everything else sends it messages. No decision is made here:
+//! One loop owns the [`crate::station::Station`]; everything else sends it messages. No decision is made here:
 //! what a fact means is `station`'s business, what an effect costs is this room's.
 //!
 //! * `bench.rs`: the loop and its handle

@@ -66,14 +66,14 @@ pub enum Input {
         /// Where it came from.
         source: Source,
     },
-    /// The ledger's answer to [`Effect::Recall`].
+    /// The ledger's answer to [`super::Effect::Recall`].
     Recalled {
         /// For which act.
         act: ActId,
         /// Orders with exactly this alias.
         orders: Vec<Order>,
     },
-    /// Starshipit's answer to [`Effect::Find`].
+    /// Starshipit's answer to [`super::Effect::Find`].
     Found {
         /// For which act.
         act: ActId,
@@ -82,7 +82,7 @@ pub enum Input {
         /// Accounts that could not be asked.
         failures: Vec<(AccountName, CallFailure)>,
     },
-    /// Answer to [`Effect::Look`].
+    /// Answer to [`super::Effect::Look`].
     Looked {
         /// For which order.
         order: OrderId,
@@ -93,7 +93,7 @@ pub enum Input {
         /// What stands there; `None` = Starshipit does not know it.
         result: Result<Option<RemoteOrder>, CallFailure>,
     },
-    /// Answer to [`Effect::Buy`].
+    /// Answer to [`super::Effect::Buy`].
     Bought {
         /// For which order.
         order: OrderId,
@@ -102,21 +102,21 @@ pub enum Input {
         /// How it ended.
         result: Result<Bought, CallFailure>,
     },
-    /// Answer to [`Effect::Replace`] or [`Effect::Clone`].
+    /// Answer to [`super::Effect::Replace`] or [`super::Effect::Clone`].
     Remade {
         /// For which order.
         order: OrderId,
         /// The new Starshipit order.
         result: Result<RemoteOrder, CallFailure>,
     },
-    /// Answer to [`Effect::LookRemade`].
+    /// Answer to [`super::Effect::LookRemade`].
     LookedRemade {
         /// For which order.
         order: OrderId,
         /// What the look found.
         result: Result<Remade, CallFailure>,
     },
-    /// Answer to [`Effect::Store`].
+    /// Answer to [`super::Effect::Store`].
     Stored {
         /// For which order.
         order: OrderId,
@@ -125,7 +125,7 @@ pub enum Input {
         /// `false`: some are not at hand (after a restart) or could not be written.
         stored: bool,
     },
-    /// Answer to [`Effect::Prepare`].
+    /// Answer to [`super::Effect::Prepare`].
     Prepared {
         /// For which order.
         order: OrderId,
@@ -134,7 +134,7 @@ pub enum Input {
         /// The pages in print order, or why there are none.
         result: Result<Vec<PreparedPage>, (Code, String)>,
     },
-    /// Answer to [`Effect::Send`].
+    /// Answer to [`super::Effect::Send`].
     PageEnded {
         /// For which order.
         order: OrderId,
@@ -145,14 +145,14 @@ pub enum Input {
         /// How it ended.
         outcome: PrintOutcome,
     },
-    /// Answer to [`Effect::CheckPrinter`]: `None` = ready.
+    /// Answer to [`super::Effect::CheckPrinter`]: `None` = ready.
     PrinterSeen {
         /// Which.
         printer: PrinterName,
         /// What is wrong.
         trouble: Option<Code>,
     },
-    /// Answer to [`Effect::Probe`].
+    /// Answer to [`super::Effect::Probe`].
     Probed {
         /// Starshipit answers.
         reachable: bool,
