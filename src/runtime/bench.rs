@@ -51,6 +51,8 @@ pub(super) enum Message {
     Ask(Request, mpsc::Sender<Said>),
     Glance(oneshot::Sender<Glance>),
     Order(OrderId, oneshot::Sender<Option<Order>>),
+    /// What the ledger says new orders are numbered from while its index is not complete.
+    NumberFrom(u64),
 }
 
 /// What a trigger or a request asks.
@@ -120,6 +122,17 @@ impl Bench {
         }
     }
 
+    pub(super) async fn number_from(&self, first_seq: u64) {
+        if self
+            .inputs
+            .send(Message::NumberFrom(first_seq))
+            .await
+            .is_err()
+        {
+            tracing::debug!("a result came after the station had stopped");
+        }
+    }
+
     pub(super) fn publish(&self, event: Event) {
         // No listener is the normal case on a bench without a page open.
         drop(self.events.send(event));
@@ -167,6 +180,10 @@ pub(super) async fn run(
                 }
                 Some(Message::Glance(to)) => {
                     drop(to.send(station.glance()));
+                    continue;
+                }
+                Some(Message::NumberFrom(first)) => {
+                    station.number_new_orders_from(first);
                     continue;
                 }
                 Some(Message::Order(id, to)) => {

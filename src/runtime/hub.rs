@@ -351,7 +351,10 @@ impl Hub {
         let ledger = self.ledger.clone();
         let found = tokio::task::spawn_blocking(move || ledger.find(&alias)).await;
         let orders = match found {
-            Ok(found) => found.orders,
+            Ok(found) => {
+                self.bench.number_from(found.first_seq).await;
+                found.orders
+            }
             Err(panic) => {
                 // A damaged index must not cost the scan: Starshipit is asked instead.
                 tracing::error!(error = %panic, "the ledger's look-up failed");
