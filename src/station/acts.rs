@@ -93,6 +93,7 @@ impl Station {
         running.act.order.clone_from(&running.order);
         running.act.seq += 1;
         running.durable = true;
+        running.undo.token = None;
         self.refusable.insert(id);
         let mut act = running.act.clone();
         // Until its ticket is out it is, after a crash, one that waits for RESUME.

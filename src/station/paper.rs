@@ -13,6 +13,7 @@ use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
     Record, ScanReply, Shipment, Signal,
 };
+
 impl Station {
     /// Takes the next step towards paper for the first shipment that is not out.
     pub(super) fn go_on(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {

@@ -23,12 +23,14 @@ impl World {
             Effect::Remember(records) => self.remember(records, refused),
             Effect::Answer {
                 token,
-                source,
                 scanned,
                 reply,
                 last,
+                ..
             } => {
-                self.note_queued(token, &source.trigger, &scanned, &reply, asked_since);
+                if last {
+                    self.note_last_answer(token, &scanned, &reply, asked_since);
+                }
                 self.answer(token, scanned, *reply, last);
             }
             Effect::Signal(signal) => self.signals.push(signal),
@@ -202,36 +204,47 @@ impl World {
         }
     }
 
-    /// Who was told "queued": that scan must not print before RESUME, and then after its ticket.
-    fn note_queued(
+    /// Every scan may print until its last answer. One that was told "queued" may not, before RESUME,
+    /// and then its ticket comes first.
+    fn note_last_answer(
         &mut self,
         token: Option<Token>,
-        trigger: &str,
         scanned: &str,
         reply: &ScanReply,
         asked_since: bool,
     ) {
-        let number = number_of(reply.order.as_deref().unwrap_or(scanned));
-        // Somebody else who scanned the same order may still be waiting for it.
-        let others = self
-            .open_tokens
-            .iter()
-            .any(|t| Some(*t) != token && self.texts.get(t) == Some(&number));
-        if reply.outcome != Outcome::Queued || others {
+        let number = match token.and_then(|token| self.texts.get(&token)) {
+            Some(number) => number.clone(),
+            None => number_of(reply.order.as_deref().unwrap_or(scanned)),
+        };
+        // Without a token it is the end of a scan that waited, or of one that was let go.
+        let waited = self.silent.get_mut(&number).filter(|_| token.is_none());
+        if let Some(waited) = waited.filter(|waited| **waited > 0) {
+            *waited -= 1;
+        } else if let Some(permits) = self.released.get_mut(&number) {
+            *permits = permits.saturating_sub(1);
+        }
+        if reply.outcome != Outcome::Queued {
             return;
         }
-        let scan = (trigger.to_owned(), number_of(scanned));
-        self.released.remove(&scan);
+        let free = self.permits(&number) == 0;
         // A RESUME that came after it was decided holds for it as well.
         if self.settings.release == Release::Ask && !asked_since {
-            self.silent.insert(scan);
-            if !self.released.iter().any(|(_, of)| *of == number) {
+            *self.silent.entry(number.clone()).or_default() += 1;
+            if free {
                 self.to_announce.remove(&number);
             }
         } else {
-            self.released.insert(scan);
-            self.to_announce.insert(number);
+            *self.released.entry(number.clone()).or_default() += 1;
+            if free {
+                self.to_announce.insert(number);
+            }
         }
+    }
+
+    /// Scans of this order that a person, or RESUME, lets print.
+    pub(super) fn permits(&self, number: &str) -> usize {
+        self.released.get(number).copied().unwrap_or(0)
     }
 
     fn answer(&mut self, token: Option<Token>, scanned: String, reply: ScanReply, last: bool) {
@@ -316,18 +329,19 @@ impl World {
             Some(PageState::Sending),
             "page {page} of {id} was sent before that was durable"
         );
-        let of_it = |(_, number): &(String, String)| *number == job.number;
-        assert!(
-            !self.silent.iter().any(of_it) || self.released.iter().any(of_it),
-            "{} was queued and prints unasked",
-            job.number
-        );
-        assert!(
-            !self.to_announce.contains(&job.number)
-                || shipment.pages[page].role == PageRole::Document,
-            "{} prints without its ticket",
-            job.number
-        );
+        if shipment.pages[page].role == PageRole::Label {
+            assert!(
+                self.silent.get(&job.number).is_none_or(|scans| *scans == 0)
+                    || self.permits(&job.number) > 0,
+                "{} was queued and prints unasked",
+                job.number
+            );
+            assert!(
+                !self.to_announce.contains(&job.number),
+                "{} prints without its ticket",
+                job.number
+            );
+        }
         let printer = self.printers.entry(job.printer.clone()).or_default();
         assert!(!printer.busy, "two pages at once on {}", job.printer);
         printer.busy = true;

@@ -1,5 +1,6 @@
 //! A virtual ledger: what a commit makes durable, and nothing else, comes back after a crash.
 
+use super::people::number_of;
 use printstation::domain::{ActId, Order, OrderId, Record};
 use printstation::station::Recovered;
 use std::collections::BTreeMap;
@@ -106,6 +107,21 @@ impl Memory {
                 _ => None,
             })
             .collect()
+    }
+
+    /// Open scans by order number: those that wait for RESUME, and the others.
+    pub fn waiting_scans(&self) -> (BTreeMap<String, usize>, BTreeMap<String, usize>) {
+        let (mut waiting, mut going) = (BTreeMap::new(), BTreeMap::new());
+        for record in self.records.values() {
+            if let Record::Act(act) = record {
+                let known = act.order.as_ref().and_then(|id| self.order(id));
+                let number =
+                    known.map_or_else(|| number_of(act.text.as_str()), |o| o.number.clone());
+                let scans = if act.queued { &mut waiting } else { &mut going };
+                *scans.entry(number).or_default() += 1;
+            }
+        }
+        (waiting, going)
     }
 
     /// Acts that were ever durable for a text: open ones, or any that ended.

@@ -31,8 +31,13 @@ impl World {
 
     /// Gives a scan to the core without letting anything run.
     pub fn hand_in(&mut self, trigger: &str, user: Option<&str>, text: &str) -> Token {
-        let token = self.new_token(text);
-        self.notice(&format!("{trigger}/{}", user.unwrap_or_default()), text);
+        let key = format!("{trigger}/{}", user.unwrap_or_default());
+        self.notice(&key, text);
+        let about = self.last_scanned.get(&key).cloned();
+        let about = about
+            .filter(|_| !text.ends_with("RESUME"))
+            .unwrap_or_default();
+        let token = self.new_token(about);
         self.handle(Input::Scan {
             token: Some(token),
             text: ScanText::parse(text).expect("scenarios scan readable text"),
@@ -45,7 +50,7 @@ impl World {
     }
 
     pub fn ask(&mut self, kind: AskKind, order: &str) -> ScanReply {
-        let token = self.new_token(order);
+        let token = self.new_token(order.to_owned());
         match kind {
             AskKind::Reprint => self.allow(order, "REPRINT"),
             AskKind::Redo | AskKind::NextParcel => self.allow(order, "REDO"),
@@ -76,6 +81,9 @@ impl World {
             if let Some(number) = self.last_scanned.get(trigger).cloned() {
                 self.is_there(&number);
             }
+            if let Some(number) = self.asked_about.get(trigger).cloned() {
+                self.is_there(&number);
+            }
             if text.ends_with("YES") {
                 self.vouch();
             }
@@ -83,9 +91,7 @@ impl World {
         match text.strip_prefix(PREFIX) {
             Some("RESUME") => {
                 self.resumes += 1;
-                self.to_announce
-                    .extend(self.silent.iter().map(|(_, number)| number.clone()));
-                self.released.append(&mut self.silent);
+                self.let_go();
             }
             Some(command @ ("REPRINT" | "REDO" | "NEXT-PARCEL")) => {
                 if let Some(number) = self.last_scanned.get(trigger).cloned() {
@@ -121,11 +127,18 @@ impl World {
             .insert(trigger.to_owned(), number.to_owned());
     }
 
+    /// What waited may print, each label after its ticket.
+    pub(super) fn let_go(&mut self) {
+        for (number, scans) in std::mem::take(&mut self.silent) {
+            if self.permits(&number) == 0 {
+                self.to_announce.insert(number.clone());
+            }
+            *self.released.entry(number).or_default() += scans;
+        }
+    }
+
     fn is_there(&mut self, number: &str) {
-        let here = |(_, of): &(String, String)| of == number;
-        self.released
-            .extend(self.silent.iter().filter(|s| here(s)).cloned());
-        self.silent.retain(|scan| !here(scan));
+        *self.released.entry(number.to_owned()).or_default() += 1;
         self.to_announce.remove(number);
     }
 
@@ -154,11 +167,11 @@ impl World {
         }
     }
 
-    fn new_token(&mut self, text: &str) -> Token {
+    fn new_token(&mut self, about: String) -> Token {
         let token = self.next_token;
         self.next_token += 1;
         self.open_tokens.insert(token);
-        self.texts.insert(token, number_of(text));
+        self.texts.insert(token, about);
         token
     }
 

@@ -29,7 +29,7 @@ pub use memory::Memory;
 use printstation::domain::{
     Code, DocumentId, Moment, Mono, OrderId, Outcome, PrinterName, ScanReply, Signal, Timestamp,
 };
-use printstation::station::{Effect, Input, PageJob, Settings, Station, Token};
+use printstation::station::{Effect, Input, PageJob, Release, Settings, Station, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -148,9 +148,9 @@ pub struct World {
     lost_tokens: BTreeSet<Token>,
     texts: BTreeMap<Token, String>,
     vouched: BTreeSet<(i64, usize)>,
-    /// Scans told "queued", scans released since, and order numbers whose ticket must come first.
-    silent: BTreeSet<(String, String)>,
-    released: BTreeSet<(String, String)>,
+    /// By order number: scans told "queued", scans that may print, and whose ticket must come first.
+    silent: BTreeMap<String, usize>,
+    released: BTreeMap<String, usize>,
     to_announce: BTreeSet<String>,
 }
 
@@ -203,8 +203,8 @@ impl World {
             lost_tokens: BTreeSet::new(),
             texts: BTreeMap::new(),
             vouched: BTreeSet::new(),
-            silent: BTreeSet::new(),
-            released: BTreeSet::new(),
+            silent: BTreeMap::new(),
+            released: BTreeMap::new(),
             to_announce: BTreeSet::new(),
         }
     }
@@ -375,6 +375,11 @@ impl World {
     /// The process dies here; only what is durable comes back.
     pub fn crash(&mut self) {
         self.crashes += 1;
+        (self.silent, self.released) = self.memory.waiting_scans();
+        self.to_announce.clear();
+        if self.settings.release == Release::Print {
+            self.let_go();
+        }
         self.lists.clear();
         self.replies.clear();
         self.in_hand.clear();

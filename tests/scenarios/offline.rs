@@ -218,6 +218,20 @@ scenarios! {
         expect_eq!(w, w.papers(), ["ticket", "WEB-1"]);
     }
 
+    fn a_restart_between_resume_and_the_ticket_waits_for_resume_again(w) {
+        w.order("WEB-1");
+        w.cloud.down = true;
+        w.scan("WEB-1");
+        w.cloud.down = false;
+        w.hand_in("bench", None, "PSDEMO.RESUME");
+        w.run_until(|w| w.cloud.count(Call::Buy) == 1);
+        w.crash();
+        w.wait(Duration::from_secs(30));
+        expect_eq!(w, w.paper.len(), 0);
+        w.command("RESUME");
+        expect_eq!(w, w.papers(), ["ticket", "WEB-1"]);
+    }
+
     fn after_a_restart_with_an_untrusted_clock_a_queued_scan_counts_as_expired(w) {
         w.order("WEB-1");
         w.cloud.down = true;
