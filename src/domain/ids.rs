@@ -50,6 +50,11 @@ text_id! {
 }
 
 impl OrderId {
+    /// Identity of an order that CartonCloud knows.
+    pub fn cartoncloud(uuid: &str) -> Self {
+        Self(format!("cc:{}", uuid.to_ascii_lowercase()))
+    }
+
     /// Identity of an order that only Starshipit knows.
     pub fn starshipit(account: &AccountName, order_id: i64) -> Self {
         Self(format!("ss:{account}:{order_id}"))

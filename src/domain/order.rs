@@ -5,7 +5,8 @@
 //! (contract 9, 11). Formats: JSON, versioned by [`RECORD_VERSION`].
 
 use crate::domain::{
-    AccountName, ActId, Code, DocumentMeta, OrderId, PrinterName, ScanText, Source, Timestamp,
+    AccountName, ActId, Code, DocumentMeta, OrderId, PrinterName, SaleLink, ScanText, Source,
+    Timestamp, Writeback,
 };
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,8 @@ pub enum IntentKind {
     Replace,
     /// Clone: one more order for one more parcel.
     Clone,
+    /// Create: the sale order becomes a Starshipit order; `order_id` is 0.
+    Create,
 }
 
 /// A call whose outcome is not known yet. On disk before the call leaves the host.
@@ -257,8 +260,11 @@ pub struct Order {
     pub reference: Option<String>,
     /// Starshipit account.
     pub account: AccountName,
-    /// Starshipit's id of the order as first found.
+    /// Starshipit's id of the order as first found; 0 while Starshipit does not have it.
     pub order_id: i64,
+    /// Its sale order in CartonCloud, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale: Option<SaleLink>,
     /// Who gets it (personal data, forgotten after `ledger.keep`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recipient: Option<String>,
@@ -272,6 +278,9 @@ pub struct Order {
     /// The one call whose outcome is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// Tracking numbers on their way into sinks, oldest first; a sink's newest job counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writebacks: Vec<Writeback>,
     /// [`crate::domain::RemoteOrder::fingerprint`] at purchase.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
@@ -297,6 +306,7 @@ impl Order {
                 IntentKind::Buy => State::Buying,
                 IntentKind::Replace => State::Replacing,
                 IntentKind::Clone => State::Cloning,
+                IntentKind::Create => State::Pushing,
             };
         }
         let labels = || {
@@ -329,6 +339,9 @@ impl Order {
 
     /// Something is still owed for this order: it stays in the journal (contract 10).
     pub fn is_open(&self) -> bool {
+        if self.writebacks.iter().any(Writeback::is_open) {
+            return true;
+        }
         match self.state() {
             State::Printed => self.live().any(|s| {
                 (s.tracking.is_empty() && !s.untracked)
@@ -378,10 +391,17 @@ impl Order {
                 .flat_map(|s| &s.tracking)
                 .map(|t| t.to_ascii_lowercase()),
         );
+        // A re-created sale order has a new id and is the same order here.
+        if let Some(sale) = &self.sale {
+            all.push(OrderId::cartoncloud(&sale.uuid).0.to_ascii_lowercase());
+            all.push(sale.uuid.to_ascii_lowercase());
+            all.extend(sale.numeric_id.iter().map(|n| n.to_ascii_lowercase()));
+        }
         // Replacements and clones are found again by the id Starshipit gave them.
         all.extend(
             std::iter::once(self.order_id)
                 .chain(self.shipments.iter().map(|s| s.order_id))
+                .filter(|id| *id != 0)
                 .map(|id| {
                     OrderId::starshipit(&self.account, id)
                         .0

@@ -53,8 +53,42 @@ pub enum Effect {
         order_id: i64,
         /// Why; comes back with the answer.
         why: LookFor,
+        /// Its sale order's UUID, where that must be read as well, at the same time (P7).
+        sale: Option<String>,
         /// Give up after this; `None` = the client's own deadline.
         within: Option<std::time::Duration>,
+    },
+    /// Ask CartonCloud which sale orders fit a scan.
+    FindSale {
+        /// For which act.
+        act: ActId,
+        /// Texts to try, in order; the first that has a hit ends it.
+        texts: Vec<(Lookup, String)>,
+    },
+    /// Ask one account for every order of a number: before a create, and after one whose reply was
+    /// lost (contract 2, 3).
+    LookNumber {
+        /// For which order.
+        order: OrderId,
+        /// Account.
+        account: AccountName,
+        /// Order number in Starshipit.
+        number: String,
+    },
+    /// Make the sale order a Starshipit order: read it again, weigh it, check it, create it.
+    Create {
+        /// For which order.
+        order: OrderId,
+        /// Account.
+        account: AccountName,
+        /// The sale order.
+        uuid: String,
+        /// Order number in Starshipit.
+        number: String,
+        /// Reference in Starshipit.
+        reference: Option<String>,
+        /// Index of the route, for its field map.
+        route: usize,
     },
     /// Print Label: exactly one request.
     Buy {

@@ -1,8 +1,8 @@
 //! Facts that the core is told.
 
 use crate::domain::{
-    AccountName, ActId, Bought, CallFailure, Code, Order, OrderId, PageRole, PrintOutcome,
-    PrinterName, RemoteOrder, ScanText, Source,
+    AccountName, ActId, Bought, CallFailure, Code, Delivery, Order, OrderId, PageRole,
+    PrintOutcome, PrinterName, RemoteOrder, SaleOrder, ScanText, Source,
 };
 
 /// Ties an answer to the request that waits for it (an HTTP call, a scanner that beeps back).
@@ -92,6 +92,79 @@ pub enum Input {
         why: LookFor,
         /// What stands there; `None` = Starshipit does not know it.
         result: Result<Option<RemoteOrder>, CallFailure>,
+        /// Its sale order, when it was asked for; `None` inside = CartonCloud does not know it.
+        sale: Option<Result<Option<Box<SaleOrder>>, CallFailure>>,
+    },
+    /// Answer to [`super::Effect::FindSale`].
+    FoundSale {
+        /// For which act.
+        act: ActId,
+        /// Sale orders that fit, with what the ledger knows of each.
+        result: Result<Vec<(SaleOrder, Option<Order>)>, CallFailure>,
+    },
+    /// Answer to [`super::Effect::LookNumber`].
+    LookedNumber {
+        /// For which order.
+        order: OrderId,
+        /// Every Starshipit order of that number in that account, archived ones included.
+        result: Result<Vec<RemoteOrder>, CallFailure>,
+    },
+    /// Answer to [`super::Effect::Create`]. A refusal (field limits, weight, address) was found
+    /// before anything was sent, or by Starshipit.
+    Created {
+        /// For which order.
+        order: OrderId,
+        /// The new Starshipit order.
+        result: Result<RemoteOrder, CallFailure>,
+    },
+    /// A sale order changed, as the poll saw it. Told again and again: each thing is done once.
+    SaleSeen {
+        /// As it is now.
+        sale: Box<SaleOrder>,
+        /// What the ledger knows of it.
+        known: Option<Box<Order>>,
+    },
+    /// CartonCloud's custom button (a hook, read again) asks for the label.
+    PrintAsked {
+        /// Who waits for the answer.
+        token: Option<Token>,
+        /// The order, as just read.
+        sale: Box<SaleOrder>,
+        /// What the ledger knows of it.
+        known: Option<Box<Order>>,
+        /// Where it came from.
+        source: Source,
+    },
+    /// Reconcile found a label that was made elsewhere (Starshipit's recently printed list).
+    MadeElsewhere {
+        /// The Starshipit order.
+        remote: Box<RemoteOrder>,
+        /// Its sale order, found by its number.
+        sale: Option<Box<SaleOrder>>,
+        /// What the ledger knows of it.
+        known: Option<Box<Order>>,
+    },
+    /// An attempt to write tracking numbers back has ended.
+    Delivered {
+        /// Which order.
+        order: OrderId,
+        /// Which of its jobs.
+        n: u32,
+        /// How.
+        result: Delivery,
+    },
+    /// A person decides about a writeback.
+    Writeback {
+        /// Who waits for the answer.
+        token: Option<Token>,
+        /// Which order.
+        order: OrderId,
+        /// Which of its jobs.
+        n: u32,
+        /// What to do.
+        verb: WritebackVerb,
+        /// Who.
+        source: Source,
     },
     /// Answer to [`super::Effect::Buy`].
     Bought {
@@ -167,6 +240,17 @@ pub enum Input {
     Tick,
     /// Stop taking work; what runs comes to its end.
     Drain,
+}
+
+/// What a person decides about a writeback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritebackVerb {
+    /// Try again now, from unsupported or conflict too.
+    Retry,
+    /// Ours shall stand.
+    KeepOurs,
+    /// Theirs shall stand; the job is done.
+    KeepTheirs,
 }
 
 /// Why a Starshipit order is read.

@@ -41,7 +41,7 @@ mod settings;
 mod start;
 
 pub use effect::{Effect, PageJob};
-pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token};
+pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
 pub use settings::{
     Confirm, Elsewhere, Lookup, PrinterRule, Release, Route, ScanMode, Settings, Unverified,
 };

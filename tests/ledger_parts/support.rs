@@ -47,6 +47,7 @@ pub fn held(n: u64, seq: u64) -> Order {
         reference: Some(format!("REF-{n}")),
         account: AccountName::from("main"),
         order_id: number,
+        sale: None,
         recipient: Some(format!("Recipient-{n}.")),
         printer: PrinterName::from("bench"),
         standing: Standing::Resting,
@@ -70,6 +71,7 @@ pub fn held(n: u64, seq: u64) -> Order {
             at: NOW,
         }],
         intent: None,
+        writebacks: Vec::new(),
         fingerprint: String::new(),
         deeds: vec![Deed {
             at: NOW,
