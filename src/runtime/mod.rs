@@ -6,6 +6,7 @@
 //! * `bench.rs`: the loop and its handle
 //! * `hub.rs`: effects to tasks, the barrier of `Remember`
 //! * `remade.rs`: the looks after a lost replace or clone
+//! * `sales.rs`: the seam to CartonCloud
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
@@ -19,6 +20,7 @@ mod hub;
 mod paper;
 mod port;
 mod remade;
+mod sales;
 mod scanners;
 mod service;
 

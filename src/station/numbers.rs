@@ -59,6 +59,7 @@ impl Station {
                 account,
                 order_id,
                 why: LookFor::Number,
+                sale: None,
                 within: None,
             });
         }
