@@ -98,11 +98,7 @@ impl World {
                     "{} is printed and its number waits",
                     order.id
                 );
-                assert!(
-                    job.state != WritebackState::Pending,
-                    "{} never ends",
-                    job.sink
-                );
+                assert!(!is_due(order, job.n), "{} never ends", job.sink);
             }
         }
         for ((id, sink), stands) in &self.sinks.stands {
