@@ -64,6 +64,7 @@ impl Hub {
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
             match effect {
+            Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
                 Effect::Remember(records) => {
                     let rest: Vec<Effect> = effects.collect();
                     self.remember(records, rest);
@@ -140,6 +141,7 @@ impl Hub {
 
     async fn perform(self: Arc<Self>, effect: Effect) {
         match effect {
+            Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
             Effect::Remember(_)
             | Effect::Signal(_)
             | Effect::Answer { .. }
@@ -152,7 +154,7 @@ impl Hub {
                 accounts,
                 texts,
             } => self.find(act, accounts, texts).await,
-            Effect::Look {
+            Effect::Look { sale: _,
                 order,
                 account,
                 order_id,
@@ -174,7 +176,7 @@ impl Hub {
                     }),
                 };
                 self.bench
-                    .tell(Input::Looked {
+                    .tell(Input::Looked { sale: None,
                         order,
                         order_id,
                         why,

@@ -247,6 +247,9 @@ impl Station {
         self.before.clear();
         self.refusable.clear();
         match input {
+            Input::FoundSale { .. } | Input::LookedNumber { .. } | Input::Created { .. }
+            | Input::SaleSeen { .. } | Input::PrintAsked { .. } | Input::MadeElsewhere { .. }
+            | Input::Delivered { .. } | Input::Writeback { .. } => {}
             Input::Scan {
                 token,
                 text,
@@ -263,7 +266,7 @@ impl Station {
                 hits,
                 failures,
             } => self.found(act, hits, failures, now, &mut out),
-            Input::Looked {
+            Input::Looked { sale: _,
                 order,
                 order_id,
                 why,
