@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Orders(Orders),
     /// One order of the ledger
     Order(Order),
+    /// Tracking numbers on their way: the list, and decisions about one of them
+    Writebacks(Writebacks),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
     /// The command barcodes as a PDF
@@ -136,6 +138,45 @@ pub(super) struct Order {
     /// The order document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Writebacks {
+    #[command(subcommand)]
+    pub verb: Option<WritebacksVerb>,
+    /// Only those in this state: waiting, pending, done, unsupported or conflict
+    #[arg(long)]
+    pub state: Option<String>,
+    /// One document per line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WritebacksVerb {
+    /// Try again now
+    Retry {
+        /// Its id, or the order number where one alone is open
+        id: String,
+    },
+    /// Another number stands there: say which one shall stay
+    Resolve {
+        /// Its id, or the order number where one alone is open
+        id: String,
+        /// Whose number stays
+        #[arg(long, value_name = "WHOSE")]
+        keep: Keep,
+    },
+}
+
+/// Whose number stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Keep {
+    /// The station's: it replaces what stands there
+    Ours,
+    /// What stands there: the writeback is done
+    Theirs,
 }
 
 #[derive(Debug, Args)]

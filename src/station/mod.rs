@@ -247,9 +247,14 @@ impl Station {
         self.before.clear();
         self.refusable.clear();
         match input {
-            Input::FoundSale { .. } | Input::LookedNumber { .. } | Input::Created { .. }
-            | Input::SaleSeen { .. } | Input::PrintAsked { .. } | Input::MadeElsewhere { .. }
-            | Input::Delivered { .. } | Input::Writeback { .. } => {}
+            Input::FoundSale { .. }
+            | Input::LookedNumber { .. }
+            | Input::Created { .. }
+            | Input::SaleSeen { .. }
+            | Input::PrintAsked { .. }
+            | Input::MadeElsewhere { .. }
+            | Input::Delivered { .. }
+            | Input::Writeback { .. } => {}
             Input::Scan {
                 token,
                 text,
@@ -266,7 +271,8 @@ impl Station {
                 hits,
                 failures,
             } => self.found(act, hits, failures, now, &mut out),
-            Input::Looked { sale: _,
+            Input::Looked {
+                sale: _,
                 order,
                 order_id,
                 why,
