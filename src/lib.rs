@@ -2,12 +2,14 @@
 
 pub mod cli;
 pub mod config;
+pub mod csv;
 pub mod domain;
 pub mod label;
 pub mod ledger;
 pub mod outbox;
 pub mod printer;
 pub mod runtime;
+pub mod shopify;
 pub mod signal;
 pub mod sim;
 pub mod starshipit;
@@ -15,3 +17,4 @@ pub mod station;
 pub mod system;
 pub mod trigger;
 pub mod web;
+pub mod webhook;

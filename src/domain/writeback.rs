@@ -126,3 +126,15 @@ pub struct Dispatch {
     /// The job.
     pub job: Writeback,
 }
+
+impl Dispatch {
+    /// The job's name: `<ledger id>#<n>`. The same for every attempt.
+    pub fn id(&self) -> String {
+        job_id(&self.order, self.job.n)
+    }
+}
+
+/// Name of a job for people and other systems: `<ledger id>#<n>`.
+pub fn job_id(order: &crate::domain::OrderId, n: u32) -> String {
+    format!("{order}#{n}")
+}

@@ -20,6 +20,12 @@ pub enum ComposeError {
         /// What is wrong and what to do.
         why: String,
     },
+    /// A shop or webhook that cannot be used.
+    #[error("{why}")]
+    Sink {
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// A printer setting that this build cannot serve.
     #[error("printer {name}: {why}")]
     Printer {

@@ -6,10 +6,11 @@ use crate::domain::{
     AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, ScanReply, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
+use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
 use crate::station::{Effect, Input, LookFor, Lookup, Token};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 /// Documents in memory between "bought" and "in the spool": a few of the largest.
@@ -25,6 +26,8 @@ pub(super) struct Hub {
     /// Label documents that have come and are not in the spool yet.
     pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
     fatal: watch::Sender<Option<String>>,
+    /// Set once, before the first order changes.
+    outbox: OnceLock<Outbox>,
 }
 
 impl Hub {
@@ -43,7 +46,19 @@ impl Hub {
             waiters: Mutex::default(),
             pending: Mutex::default(),
             fatal,
+            outbox: OnceLock::new(),
         })
+    }
+
+    /// From now on orders that become durable are shown to the outbox.
+    pub(super) fn show_to(&self, outbox: Outbox) {
+        if self.outbox.set(outbox).is_err() {
+            tracing::error!("there is an outbox already");
+        }
+    }
+
+    pub(super) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.get()
     }
 
     /// Somebody waits for the answers of this token.
@@ -64,6 +79,7 @@ impl Hub {
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
             match effect {
+                Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
                 Effect::Remember(records) => {
                     let rest: Vec<Effect> = effects.collect();
                     self.remember(records, rest);
@@ -119,6 +135,9 @@ impl Hub {
             match commit.await {
                 Ok(()) => {
                     for order in orders {
+                        if let Some(outbox) = hub.outbox() {
+                            outbox.observe(&order);
+                        }
                         hub.bench.publish(Event::Order(Box::new(order)));
                     }
                     hub.carry_out(rest);
@@ -140,6 +159,7 @@ impl Hub {
 
     async fn perform(self: Arc<Self>, effect: Effect) {
         match effect {
+            Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
             Effect::Remember(_)
             | Effect::Signal(_)
             | Effect::Answer { .. }
@@ -153,6 +173,7 @@ impl Hub {
                 texts,
             } => self.find(act, accounts, texts).await,
             Effect::Look {
+                sale: _,
                 order,
                 account,
                 order_id,
@@ -175,6 +196,7 @@ impl Hub {
                 };
                 self.bench
                     .tell(Input::Looked {
+                        sale: None,
                         order,
                         order_id,
                         why,

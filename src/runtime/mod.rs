@@ -6,6 +6,8 @@
 //! * `bench.rs`: the loop and its handle
 //! * `hub.rs`: effects to tasks, the barrier of `Remember`
 //! * `remade.rs`: the looks after a lost replace or clone
+//! * `owed.rs`: the web door's other side for writebacks
+//! * `outbox.rs`: the sinks there are, orders to them, results back
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
@@ -16,6 +18,8 @@ mod bench;
 pub mod clock;
 mod compose;
 mod hub;
+mod outbox;
+mod owed;
 mod paper;
 mod port;
 mod remade;

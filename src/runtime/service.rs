@@ -8,11 +8,13 @@ use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
 use super::hub::Hub;
+use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::scanners;
 use crate::config::model::Config;
 use crate::config::secret::SecretRef;
+use crate::domain::Order;
 use crate::label::Worker;
 use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
@@ -36,6 +38,8 @@ const GRACE: Duration = Duration::from_secs(75);
 const WEB_GRACE: Duration = Duration::from_secs(2);
 /// HTTP calls that wait at the station's door.
 const CALLS: usize = 64;
+/// How long writebacks that are under way may take to end after a stop was asked for.
+const OUTBOX_GRACE: Duration = Duration::from_secs(10);
 /// How often old orders are forgotten, a little at a time.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -125,6 +129,7 @@ pub struct Running {
     fatal: watch::Receiver<Option<String>>,
     station: JoinHandle<()>,
     ledger: Ledger,
+    outbox: outbox::Running,
     serving: Serving,
     triggers: Triggers,
 }
@@ -169,6 +174,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             "the clock shows a time that cannot be"
         );
     }
+    let sinks = outbox::sinks(&config, &options.secret, clock)?;
+    let owed: Vec<Order> = recovered.orders.clone();
     let (station, first) = Station::start(
         compose::station(&config),
         Recovered {
@@ -185,6 +192,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (fatal, fatal_rx) = watch::channel(None);
     let (drain, drain_rx) = watch::channel(false);
     let hub = Hub::new(bench.clone(), ledger.clone(), starshipit, paper, fatal);
+    // Before the loop: no order may become durable unseen.
+    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter());
+    drop(owed);
+    hub.show_to(outbox.outbox.clone());
     let station = tokio::spawn(bench::run(
         station,
         first,
@@ -239,6 +250,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         fatal: fatal_rx,
         station,
         ledger,
+        outbox,
         serving,
         triggers,
     })
@@ -265,6 +277,8 @@ impl Running {
         drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
+        // Results of writebacks reach the station while it still keeps records.
+        self.outbox.stop(OUTBOX_GRACE).await;
         self.drain.send_replace(true);
         if self.station.await.is_err() {
             return Exit::Failed("the station's loop failed while stopping".to_owned());

@@ -204,6 +204,7 @@ impl Station {
         };
         out.push(match intent.kind {
             IntentKind::Buy => Effect::Look {
+                sale: None,
                 order: id.clone(),
                 account: order.account.clone(),
                 order_id: intent.order_id,

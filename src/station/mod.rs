@@ -247,6 +247,14 @@ impl Station {
         self.before.clear();
         self.refusable.clear();
         match input {
+            Input::FoundSale { .. }
+            | Input::LookedNumber { .. }
+            | Input::Created { .. }
+            | Input::SaleSeen { .. }
+            | Input::PrintAsked { .. }
+            | Input::MadeElsewhere { .. }
+            | Input::Delivered { .. }
+            | Input::Writeback { .. } => {}
             Input::Scan {
                 token,
                 text,
@@ -264,6 +272,7 @@ impl Station {
                 failures,
             } => self.found(act, hits, failures, now, &mut out),
             Input::Looked {
+                sale: _,
                 order,
                 order_id,
                 why,

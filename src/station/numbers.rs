@@ -55,6 +55,7 @@ impl Station {
                 }));
             }
             out.push(Effect::Look {
+                sale: None,
                 order: id,
                 account,
                 order_id,

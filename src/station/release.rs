@@ -32,6 +32,7 @@ impl Station {
         }
         self.accept(act, Vec::new(), out);
         out.push(Effect::Look {
+            sale: None,
             order: id.clone(),
             account,
             order_id,

@@ -1,4 +1,6 @@
-//! What the machine gives: durable file replacement, process limits, service notification, clock trust.
+//! What the machine gives: durable file replacement, HTTP exchanges, process limits, service
+//! notification, clock trust.
 
 pub mod durable;
+pub mod http;
 pub mod lock;
