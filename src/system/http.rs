@@ -1,47 +1,56 @@
 //! One request, one reply, with deadlines and bounds. No retries, no redirects, no cookies.
 //!
-//! Invariant: [`Trouble::NotSent`] is only said when the connection was never made, so that no
-//! byte of the request can have left this host.
+//! Invariants: [`Trouble::NotSent`] and [`Trouble::Clock`] are only said when the connection was
+//! never made, so that no byte of the request can have left this host. No error text holds a URL:
+//! URLs hold what was scanned.
 
-use crate::starshipit::reply::Raw;
-use crate::starshipit::{Settings, SetupError};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Request, Url, redirect, retry};
 use std::error::Error as _;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Body bound of a reply that carries label documents, in bytes.
-pub(crate) const MAX_LABELS: usize = 64 << 20;
-/// Body bound of any other reply, in bytes.
-pub(crate) const MAX_REPLY: usize = 8 << 20;
 /// Longest wait for a connection, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Idle connections are closed before gateways on the way forget them (Azure: 4 min): a request on
 /// a forgotten one would end as "unknown".
 const IDLE: Duration = Duration::from_secs(50);
+/// Longest text that is passed on to people and logs, in bytes.
+const MAX_DETAIL: usize = 200;
+
+/// A reply as it came off the wire.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Unpacked, bounded.
+    pub(crate) body: Vec<u8>,
+}
 
 /// How a request ended without a reply.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// No byte of the request left this host.
     NotSent(String),
+    /// The same, because by this machine's clock their certificate is not valid yet or any more.
+    Clock(String),
     /// The request, or part of it, may have arrived.
     Broken(String),
 }
 
-/// The one HTTP client of this room, with the TLS provider that the whole house uses (ring).
+/// An HTTP client with the TLS provider that the whole house uses (ring). `timeout` is the longest
+/// wait for a whole reply.
 ///
 /// # Errors
-/// When the system has no usable certificate store, or TLS cannot be set up.
-pub fn client(settings: &Settings) -> Result<Client, SetupError> {
+/// Why there is none: the address cannot be used, or TLS or the certificate store cannot.
+pub(crate) fn client(base: &Url, timeout: Duration) -> Result<Client, String> {
     // A second install is refused and harmless: it is the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("printstation/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT.min(settings.request_timeout))
-        .read_timeout(settings.request_timeout)
-        .timeout(settings.request_timeout)
+        .connect_timeout(CONNECT.min(timeout))
+        .read_timeout(timeout)
+        .timeout(timeout)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(4)
         .tcp_nodelay(true)
@@ -49,34 +58,34 @@ pub fn client(settings: &Settings) -> Result<Client, SetupError> {
         // The keys are headers: they must not travel to where a redirect points.
         .redirect(redirect::Policy::none())
         .referer(false)
-        // A buy is sent once. What may be repeated is repeated by `calls`.
+        // What may be repeated is repeated by the rooms, which know what it means.
         .retry(retry::never());
-    if base_url(&settings.base_url)?.scheme() == "http" {
-        // Loopback only (checked there): no proxy of the environment may see the keys, and no
-        // certificate store is needed.
+    if base.scheme() == "http" {
+        // Loopback only (`base_url` checked it): no proxy of the environment may see the keys, and
+        // no certificate store is needed.
         builder = builder.no_proxy().tls_certs_only([]);
     }
-    builder.build().map_err(|e| SetupError::Client {
-        detail: chain(&e.without_url()),
-    })
+    builder.build().map_err(|e| chain(&e.without_url()))
 }
 
 /// Checks a base URL: `https`, or `http` to loopback (contract 18); no credentials, no query.
-pub(crate) fn base_url(text: &str) -> Result<Url, SetupError> {
-    let wrong = |why| SetupError::BaseUrl { why };
-    let url = Url::parse(text.trim()).map_err(|_| wrong("it is not a URL"))?;
+///
+/// # Errors
+/// What is wrong with it, in a few words.
+pub(crate) fn base_url(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text.trim()).map_err(|_| "it is not a URL")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it has a user name or password in it"));
+        return Err("it has a user name or password in it");
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("it has a query or fragment"));
+        return Err("it has a query or fragment");
     }
     let host = url.host_str().unwrap_or_default();
     match url.scheme() {
         "https" if !host.is_empty() => Ok(url),
         "http" if is_loopback(host) => Ok(url),
-        "http" => Err(wrong("plain http is only allowed to this machine itself")),
-        _ => Err(wrong("it does not begin with https://")),
+        "http" => Err("plain http is only allowed to this machine itself"),
+        _ => Err("it does not begin with https://"),
     }
 }
 
@@ -94,8 +103,8 @@ pub(crate) async fn exchange(
 ) -> Result<Raw, Trouble> {
     let mut response = client.execute(request).await.map_err(trouble)?;
     let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers());
     let expected = response.content_length().unwrap_or(0);
+    let headers = std::mem::take(response.headers_mut());
     let expected = usize::try_from(expected).unwrap_or(usize::MAX);
     if expected > limit {
         return Err(Trouble::Broken(format!(
@@ -118,20 +127,54 @@ pub(crate) async fn exchange(
     }
     Ok(Raw {
         status,
-        retry_after,
+        headers,
         body,
     })
 }
 
 fn trouble(e: reqwest::Error) -> Trouble {
     let never_left = e.is_connect() || e.is_builder();
-    // Without the URL: it holds what was scanned.
+    let is_clock = never_left && blames_the_clock(&e);
     let detail = chain(&e.without_url());
-    if never_left {
+    if is_clock {
+        Trouble::Clock(detail)
+    } else if never_left {
         Trouble::NotSent(detail)
     } else {
         Trouble::Broken(detail)
     }
+}
+
+/// TLS failed on a certificate's dates. That a service let its certificate run out is possible and
+/// rare; a Pi without a clock battery that has not reached its time server is the usual cause.
+fn blames_the_clock(e: &reqwest::Error) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let dated = |e: &rustls::Error| {
+        matches!(
+            e,
+            rustls::Error::InvalidCertificate(
+                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+            )
+        )
+    };
+    let mut source = e.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref::<rustls::Error>().is_some_and(dated) {
+            return true;
+        }
+        // An I/O error shows its inner error's source, not the inner error itself.
+        let inner = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        if inner
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some_and(dated)
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// An error and its causes in one line.
@@ -146,21 +189,57 @@ fn chain(e: &reqwest::Error) -> String {
         }
         source = cause.source();
     }
-    crate::starshipit::reason::bounded(&text)
+    bounded(&text)
+}
+
+/// Bounds a text that goes to people and logs; no control characters.
+pub(crate) fn bounded(text: &str) -> String {
+    tidy(text, MAX_DETAIL)
+}
+
+/// Cuts at a character boundary, at `max` bytes, and drops control characters.
+pub(crate) fn tidy(text: &str, max: usize) -> String {
+    let mut kept = String::with_capacity(text.len().min(max));
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if kept.len() + c.len_utf8() > max {
+            break;
+        }
+        kept.push(c);
+    }
+    kept
+}
+
+/// Everything but RFC 3986's unreserved characters, for one part of a path or query.
+pub(crate) fn percent_encode(text: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(b));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{b:02X}");
+        }
+    }
+}
+
+/// When the reply was made, by the service's own clock (`Date`), in milliseconds since 1970.
+pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
+    Some(read_date(headers.get(DATE)?.to_str().ok()?)?.as_millisecond())
+}
+
+fn read_date(text: &str) -> Option<jiff::Timestamp> {
+    let gmt = text.trim().replace("GMT", "+0000");
+    Some(jiff::fmt::rfc2822::parse(&gmt).ok()?.timestamp())
 }
 
 /// `Retry-After` in seconds, or as a date measured against the reply's own `Date`.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u32>() {
         return Some(Duration::from_secs(seconds.into()));
     }
-    let read = |text: &str| {
-        let gmt = text.trim().replace("GMT", "+0000");
-        jiff::fmt::rfc2822::parse(&gmt).ok()
-    };
-    let until = read(text)?.timestamp();
-    let now = read(headers.get(reqwest::header::DATE)?.to_str().ok()?)?.timestamp();
+    let until = read_date(text)?;
+    let now = read_date(headers.get(DATE)?.to_str().ok()?)?;
     let seconds = until.as_second().saturating_sub(now.as_second());
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
@@ -193,6 +272,13 @@ mod tests {
         ] {
             assert!(base_url(good).is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn everything_but_letters_and_digits_is_encoded() {
+        let mut text = String::new();
+        percent_encode("SO#1 &a=b%/é+\u{1d}-._~", &mut text);
+        assert_eq!(text, "SO%231%20%26a%3Db%25%2F%C3%A9%2B%1D-._~");
     }
 
     #[test]
