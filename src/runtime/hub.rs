@@ -140,6 +140,7 @@ impl Hub {
 
     async fn perform(self: Arc<Self>, effect: Effect) {
         match effect {
+            Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
             Effect::Remember(_)
             | Effect::Signal(_)
             | Effect::Answer { .. }
@@ -158,6 +159,7 @@ impl Hub {
                 order_id,
                 why,
                 within,
+                sale: _,
             } => {
                 let priority = match why {
                     LookFor::Number => Priority::Poll,
@@ -179,6 +181,7 @@ impl Hub {
                         order_id,
                         why,
                         result,
+                        sale: None,
                     })
                     .await;
             }

@@ -142,7 +142,7 @@ impl Station {
         }
         self.work_on(act, id, now);
         self.accept(act, Vec::new(), out);
-        out.push(Effect::Look {
+        out.push(Effect::Look { sale: None,
             order: id.clone(),
             account,
             order_id,

@@ -247,6 +247,14 @@ impl Station {
         self.before.clear();
         self.refusable.clear();
         match input {
+            Input::FoundSale { .. }
+            | Input::LookedNumber { .. }
+            | Input::Created { .. }
+            | Input::SaleSeen { .. }
+            | Input::PrintAsked { .. }
+            | Input::MadeElsewhere { .. }
+            | Input::Delivered { .. }
+            | Input::Writeback { .. } => {}
             Input::Scan {
                 token,
                 text,
@@ -268,6 +276,7 @@ impl Station {
                 order_id,
                 why,
                 result,
+                sale: _,
             } => self.looked(order, order_id, why, result, now, &mut out),
             Input::Bought {
                 order,

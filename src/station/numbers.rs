@@ -54,7 +54,7 @@ impl Station {
                     _ => 600,
                 }));
             }
-            out.push(Effect::Look {
+            out.push(Effect::Look { sale: None,
                 order: id,
                 account,
                 order_id,

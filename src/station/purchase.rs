@@ -68,6 +68,7 @@ impl Station {
         };
         let account = order.account.clone();
         out.push(match intent.kind {
+            IntentKind::Create => return,
             IntentKind::Buy => Effect::Buy {
                 order: id.clone(),
                 account,
