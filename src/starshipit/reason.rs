@@ -7,7 +7,6 @@ use crate::domain::Code;
 use crate::starshipit::wire::Fault;
 pub(crate) use crate::system::http::bounded;
 
-
 /// One rule: some word of `any`, and, unless empty, some word of `with`.
 struct Rule {
     any: &'static [&'static str],

@@ -73,16 +73,30 @@ impl Starshipit {
         limit: usize,
         priority: Priority,
     ) -> Result<Good, CallFailure> {
-        let holder = self.holder(account)?;
-        let mut request = Request::new(Method::POST, self.url(path, &[])?);
+        self.write_or(account, path, body, limit, priority)
+            .await
+            .map_err(|bad| bad.failure)
+    }
+
+    /// The same, with all that is known of a failure.
+    pub(crate) async fn write_or(
+        &self,
+        account: &AccountName,
+        path: &str,
+        body: &Value,
+        limit: usize,
+        priority: Priority,
+    ) -> Result<Good, Bad> {
+        let never = |failure| Bad::new(failure, Again::Never);
+        let holder = self.holder(account).map_err(never)?;
+        let url = self.url(path, &[]).map_err(never)?;
+        let mut request = Request::new(Method::POST, url);
         request.headers_mut().insert(
             reqwest::header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
         *request.body_mut() = Some(body.to_string().into());
-        self.send(account, holder, request, limit, priority)
-            .await
-            .map_err(|bad| bad.failure)
+        self.send(account, holder, request, limit, priority).await
     }
 
     /// One send, through the limiter.

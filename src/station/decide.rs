@@ -142,7 +142,8 @@ impl Station {
         }
         self.work_on(act, id, now);
         self.accept(act, Vec::new(), out);
-        out.push(Effect::Look { sale: None,
+        out.push(Effect::Look {
+            sale: None,
             order: id.clone(),
             account,
             order_id,

@@ -203,7 +203,8 @@ impl Station {
             return;
         };
         out.push(match intent.kind {
-            IntentKind::Buy => Effect::Look { sale: None,
+            IntentKind::Buy => Effect::Look {
+                sale: None,
                 order: id.clone(),
                 account: order.account.clone(),
                 order_id: intent.order_id,

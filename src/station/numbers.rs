@@ -54,7 +54,8 @@ impl Station {
                     _ => 600,
                 }));
             }
-            out.push(Effect::Look { sale: None,
+            out.push(Effect::Look {
+                sale: None,
                 order: id,
                 account,
                 order_id,

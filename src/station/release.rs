@@ -31,7 +31,8 @@ impl Station {
             running.act.kind = ActKind::Ship;
         }
         self.accept(act, Vec::new(), out);
-        out.push(Effect::Look { sale: None,
+        out.push(Effect::Look {
+            sale: None,
             order: id.clone(),
             account,
             order_id,

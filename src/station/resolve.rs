@@ -124,7 +124,8 @@ impl Station {
                 }
                 self.work_on(act, &named, now);
                 self.accept(act, Vec::new(), out);
-                out.push(Effect::Look { sale: None,
+                out.push(Effect::Look {
+                    sale: None,
                     order: named,
                     account,
                     order_id,
