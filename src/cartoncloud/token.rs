@@ -109,11 +109,10 @@ impl CartonCloud {
             let detail = "the token's reply has no token".to_owned();
             return Err(Fault::Call(CallFailure::NotSent { detail }));
         };
-        let life = loose::positive(&body, &["expires_in"]).unwrap_or(UNSAID);
-        let life = Duration::from_secs_f64(life.min(LONGEST));
+        let life = loose::positive(&body, &["expires_in"]);
         Ok(Token {
             bearer,
-            renew: Instant::now() + (life - EARLY.min(life / 4)),
+            renew: Instant::now() + good_for(life),
             serial,
         })
     }
@@ -135,5 +134,25 @@ impl CartonCloud {
             }
         }
         text
+    }
+}
+
+/// How long a token is used that lives so many seconds.
+fn good_for(life: Option<f64>) -> Duration {
+    let life = Duration::from_secs_f64(life.unwrap_or(UNSAID).min(LONGEST));
+    life - EARLY.min(life / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_before_it_ends_however_long_it_lives() {
+        let seconds = |life| good_for(life).as_secs_f64();
+        assert!((seconds(Some(3600.0)) - 3480.0).abs() < 1e-6);
+        assert!((seconds(Some(4.0)) - 3.0).abs() < 1e-6);
+        assert!((seconds(None) - 225.0).abs() < 1e-6);
+        assert!(seconds(Some(f64::MAX)) < LONGEST);
     }
 }
