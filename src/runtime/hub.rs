@@ -2,14 +2,17 @@
 
 use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
+use super::sales::{Creation, Sales};
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, ScanReply, Source,
+    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
+    Source,
 };
 use crate::ledger::{Ledger, LedgerError};
+use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
 use crate::station::{Effect, Input, LookFor, Lookup, Token};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 /// Documents in memory between "bought" and "in the spool": a few of the largest.
@@ -21,10 +24,13 @@ pub(super) struct Hub {
     ledger: Ledger,
     pub(super) starshipit: Starshipit,
     paper: Paper,
+    sales: Sales,
     waiters: Mutex<HashMap<Token, mpsc::Sender<Said>>>,
     /// Label documents that have come and are not in the spool yet.
     pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
     fatal: watch::Sender<Option<String>>,
+    /// Set once, before the first order changes.
+    outbox: OnceLock<Outbox>,
 }
 
 impl Hub {
@@ -33,6 +39,7 @@ impl Hub {
         ledger: Ledger,
         starshipit: Starshipit,
         paper: Paper,
+        sales: Sales,
         fatal: watch::Sender<Option<String>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -40,10 +47,23 @@ impl Hub {
             ledger,
             starshipit,
             paper,
+            sales,
             waiters: Mutex::default(),
             pending: Mutex::default(),
             fatal,
+            outbox: OnceLock::new(),
         })
+    }
+
+    /// From now on orders that become durable are shown to the outbox.
+    pub(super) fn show_to(&self, outbox: Outbox) {
+        if self.outbox.set(outbox).is_err() {
+            tracing::error!("there is an outbox already");
+        }
+    }
+
+    pub(super) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.get()
     }
 
     /// Somebody waits for the answers of this token.
@@ -119,6 +139,9 @@ impl Hub {
             match commit.await {
                 Ok(()) => {
                     for order in orders {
+                        if let Some(outbox) = hub.outbox() {
+                            outbox.observe(&order);
+                        }
                         hub.bench.publish(Event::Order(Box::new(order)));
                     }
                     hub.carry_out(rest);
@@ -127,6 +150,10 @@ impl Hub {
                     for act in acts {
                         hub.bench.tell(Input::Full { act }).await;
                     }
+                }
+                Err(LedgerError::QueueFull) => {
+                    let orders = orders.into_iter().map(|order| order.id).collect();
+                    hub.bench.tell(Input::NoRoom { orders }).await;
                 }
                 Err(error) => hub.fail(&format!("the ledger cannot keep records: {error}")),
             }
@@ -140,7 +167,6 @@ impl Hub {
 
     async fn perform(self: Arc<Self>, effect: Effect) {
         match effect {
-            Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
             Effect::Remember(_)
             | Effect::Signal(_)
             | Effect::Answer { .. }
@@ -158,8 +184,8 @@ impl Hub {
                 account,
                 order_id,
                 why,
+                sale,
                 within,
-                sale: _,
             } => {
                 let priority = match why {
                     LookFor::Number => Priority::Poll,
@@ -167,21 +193,26 @@ impl Hub {
                     LookFor::Act | LookFor::Purchase => Priority::Scan,
                 };
                 let look = self.starshipit.get(&account, order_id, priority);
-                let result = match within {
-                    None => look.await,
-                    Some(limit) => tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
-                        Err(CallFailure::Unknown {
-                            detail: "the re-check ran out of its time".to_owned(),
-                        })
-                    }),
+                let read = async {
+                    match &sale {
+                        Some(uuid) => Some(self.sales.read(uuid, priority).await),
+                        None => None,
+                    }
                 };
+                // Each has the time for itself: one that does not answer costs not the other's word.
+                let (result, sale) = tokio::join!(limited(within, look), async {
+                    match limited(within, async { Ok(read.await) }).await {
+                        Ok(read) => read,
+                        Err(failure) => sale.as_ref().map(|_| Err(failure)),
+                    }
+                });
                 self.bench
                     .tell(Input::Looked {
                         order,
                         order_id,
                         why,
                         result,
-                        sale: None,
+                        sale,
                     })
                     .await;
             }
@@ -306,6 +337,58 @@ impl Hub {
                     .tell(Input::PrinterSeen { printer, trouble })
                     .await;
             }
+            Effect::FindSale { act, texts } => {
+                let result = match self.sales.find(&texts).await {
+                    Ok(sales) => {
+                        let mut hits = Vec::with_capacity(sales.len());
+                        for sale in sales {
+                            let known = self.known(&OrderId::cartoncloud(&sale.uuid)).await;
+                            hits.push((sale, known));
+                        }
+                        Ok(hits)
+                    }
+                    Err(failure) => Err(failure),
+                };
+                self.bench.tell(Input::FoundSale { act, result }).await;
+            }
+            Effect::LookNumber {
+                order,
+                account,
+                number,
+                urgent,
+            } => {
+                let result = self.look_number(account, &number, urgent).await;
+                self.bench.tell(Input::LookedNumber { order, result }).await;
+            }
+            Effect::Create {
+                order,
+                account,
+                uuid,
+                number,
+                reference,
+                route,
+                with,
+                urgent,
+            } => {
+                let creation = Creation {
+                    account,
+                    uuid,
+                    number,
+                    reference,
+                    route,
+                    with,
+                    urgent,
+                };
+                let result = self.sales.create(creation).await;
+                if let Err(failure) = &result {
+                    tracing::warn!(order = %order, ?failure, "create failed");
+                }
+                self.bench.tell(Input::Created { order, result }).await;
+            }
+            Effect::ProbeSales => {
+                let reachable = self.sales.probe().await;
+                self.bench.tell(Input::SalesProbed { reachable }).await;
+            }
             Effect::Probe(account) => {
                 let reachable = !matches!(
                     self.starshipit.probe(&account).await,
@@ -371,7 +454,9 @@ impl Hub {
         let mut result = starshipit::FindResult::default();
         for (lookup, text) in texts {
             let by = match lookup {
-                Lookup::OrderNumber => starshipit::Lookup::OrderNumber,
+                Lookup::OrderNumber | Lookup::Numeric | Lookup::Id => {
+                    starshipit::Lookup::OrderNumber
+                }
                 Lookup::Reference => starshipit::Lookup::Reference,
                 Lookup::Tracking => starshipit::Lookup::Tracking,
             };
@@ -385,14 +470,8 @@ impl Hub {
         }
         let mut hits = Vec::with_capacity(result.hits.len());
         for hit in result.hits {
-            let alias = OrderId::starshipit(&hit.account, hit.order_id)
-                .0
-                .to_ascii_lowercase();
-            let ledger = self.ledger.clone();
-            let known = tokio::task::spawn_blocking(move || ledger.find(&alias))
-                .await
-                .map(|found| found.orders.into_iter().next())
-                .unwrap_or_default();
+            let id = OrderId::starshipit(&hit.account, hit.order_id);
+            let known = self.known(&id).await;
             hits.push((hit, known));
         }
         self.bench
@@ -402,6 +481,42 @@ impl Hub {
                 failures: result.failures,
             })
             .await;
+    }
+
+    /// Every order of a number in one account.
+    async fn look_number(
+        &self,
+        account: AccountName,
+        number: &str,
+        urgent: bool,
+    ) -> Result<Vec<(RemoteOrder, Option<Order>)>, CallFailure> {
+        let priority = if urgent {
+            Priority::Scan
+        } else {
+            Priority::Poll
+        };
+        let found = self
+            .starshipit
+            .by_number(&account, number, priority)
+            .await?;
+        let mut hits = Vec::with_capacity(found.len());
+        for hit in found {
+            let known = self
+                .known(&OrderId::starshipit(&hit.account, hit.order_id))
+                .await;
+            hits.push((hit, known));
+        }
+        Ok(hits)
+    }
+
+    /// What the ledger knows by an order's id.
+    async fn known(&self, id: &OrderId) -> Option<Order> {
+        let alias = id.0.to_ascii_lowercase();
+        let ledger = self.ledger.clone();
+        tokio::task::spawn_blocking(move || ledger.find(&alias))
+            .await
+            .map(|found| found.orders.into_iter().next())
+            .unwrap_or_default()
     }
 
     /// Keeps fresh documents in memory until they are in the spool.
@@ -459,6 +574,21 @@ impl Hub {
     /// The printers, for status and pictures.
     pub(super) fn paper(&self) -> &Paper {
         &self.paper
+    }
+}
+
+/// A call within its time; none of its own: the client's.
+async fn limited<T>(
+    within: Option<std::time::Duration>,
+    call: impl Future<Output = Result<T, CallFailure>>,
+) -> Result<T, CallFailure> {
+    match within {
+        None => call.await,
+        Some(limit) => tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            Err(CallFailure::Unknown {
+                detail: "the re-check ran out of its time".to_owned(),
+            })
+        }),
     }
 }
 

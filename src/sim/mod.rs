@@ -9,7 +9,9 @@ pub mod cartoncloud;
 pub mod composition;
 pub mod label_pdf;
 pub mod printer;
+pub mod shopify;
 pub mod site;
 pub mod starshipit;
+pub mod webhook;
 
 pub use composition::{PrinterSpec, Ready, SimOptions, Sims, run};
