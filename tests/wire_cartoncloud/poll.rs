@@ -169,9 +169,9 @@ async fn a_page_that_fails_leaves_the_mark_and_the_next_round_tells_all() {
     assert!(first.more);
     bench.faults(&["error_503:always:order-search"]);
     let failed = poll_once(&bench.client, &mut watch, &filter(), UNSET).await;
-    assert_eq!(
-        failed.unwrap_err().sale_code(),
-        Code::CartoncloudUnreachable
+    assert!(
+        matches!(failed, Err(CallFailure::Unknown { .. })),
+        "{failed:?}"
     );
     assert_eq!(watch.mark(), None);
     bench.faults(&[]);
