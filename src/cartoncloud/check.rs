@@ -208,7 +208,7 @@ impl CartonCloud {
             Some(reply) if reply.is_done() => Ok(PutTest::Passed),
             Some(reply) if reply.is_unavailable() => Ok(PutTest::Unavailable),
             Some(reply) => Ok(PutTest::Refused {
-                why: self.scrub(&reply.why()),
+                why: crate::system::http::bounded(&self.scrub(&reply.why())),
             }),
             None => Err(CallFailure::Unknown {
                 detail: "the update was not answered".to_owned(),

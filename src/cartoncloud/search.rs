@@ -296,8 +296,14 @@ fn meanings(lookup: Lookup, text: &str) -> Vec<(Lookup, String)> {
     if let Some(linked) = linked(text) {
         return vec![linked];
     }
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let upper = text.to_ascii_uppercase();
     match lookup {
+        // A scanner under Caps Lock; whether their comparison minds is not documented.
+        Lookup::Reference if upper != text => vec![
+            (Lookup::Reference, text.to_owned()),
+            (Lookup::Reference, upper),
+        ],
         Lookup::Reference if digits => vec![
             (Lookup::Reference, text.to_owned()),
             (Lookup::Numeric, text.to_owned()),

@@ -206,7 +206,7 @@ impl Reply {
     }
 }
 
-/// What an error body says: an array of objects, one object, OAuth's form, `details.errors` of a 228.
+/// What an error body says, neither scrubbed nor bounded: an array of objects, one object, OAuth's form, `details.errors` of a 228.
 pub(crate) fn reasons(body: &Value) -> String {
     let mut parts: Vec<String> = Vec::new();
     let single = std::slice::from_ref(body);
@@ -232,7 +232,7 @@ pub(crate) fn reasons(body: &Value) -> String {
     if parts.is_empty() {
         return "no reason was given".to_owned();
     }
-    bounded(&parts.join("; "))
+    parts.join("; ")
 }
 
 impl CartonCloud {
@@ -263,13 +263,16 @@ impl CartonCloud {
                         let why = reasons(&read(raw).await.body);
                         return Err(Fault::Call(CallFailure::Refused {
                             code: Code::CartoncloudUnauthorized,
-                            detail: format!("a new token was refused: {}", self.scrub(&why)),
+                            detail: bounded(&format!(
+                                "a new token was refused: {}",
+                                self.scrub(&why)
+                            )),
                         }));
                     }
                     403 => {
                         return Err(Fault::Denied {
                             role: ask.role,
-                            said: self.scrub(&reasons(&read(raw).await.body)),
+                            said: bounded(&self.scrub(&reasons(&read(raw).await.body))),
                         });
                     }
                     408 | 500 | 502..=599 => Fault::Call(CallFailure::Unknown {

@@ -6,6 +6,7 @@ use crate::cartoncloud::send::{Fault, Head, reasons};
 use crate::cartoncloud::{CartonCloud, Priority, header};
 use crate::domain::loose;
 use crate::domain::{CallFailure, Code};
+use crate::system::http::bounded;
 use base64::Engine as _;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request};
@@ -18,6 +19,8 @@ use tokio::time::Instant;
 const EARLY: Duration = Duration::from_secs(120);
 /// Life of a token that does not say how long it lives.
 const UNSAID: f64 = 300.0;
+/// Longer words in a reason are no words, in bytes.
+const LONGEST_WORD: usize = 64;
 /// No token is used longer, whatever it says.
 const LONGEST: f64 = 24.0 * 3600.0;
 
@@ -94,7 +97,7 @@ impl CartonCloud {
         match status {
             200 => {}
             400..=403 => {
-                let why = self.scrub(&reasons(&body));
+                let why = bounded(&self.scrub(&reasons(&body)));
                 return Err(refused(format!("the credentials were refused: {why}")));
             }
             _ => {
@@ -109,16 +112,16 @@ impl CartonCloud {
             let detail = "the token's reply has no token".to_owned();
             return Err(Fault::Call(CallFailure::NotSent { detail }));
         };
-        let life = loose::positive(&body, &["expires_in"]).unwrap_or(UNSAID);
-        let life = Duration::from_secs_f64(life.min(LONGEST));
+        let life = loose::positive(&body, &["expires_in"]);
         Ok(Token {
             bearer,
-            renew: Instant::now() + (life - EARLY.min(life / 4)),
+            renew: Instant::now() + good_for(life),
             serial,
         })
     }
 
-    /// Takes our credentials out of a text that echoes them.
+    /// Takes our credentials out of a text that echoes them. Tokens are known by their length too:
+    /// Spring's "Invalid access token: eyJ…" holds the whole of it.
     pub(super) fn scrub(&self, text: &str) -> String {
         let basic = self.inner.login.basic.to_str().unwrap_or_default();
         let coded = basic.strip_prefix("Basic ").unwrap_or_default();
@@ -134,6 +137,53 @@ impl CartonCloud {
                 text = text.replace(word, "[secret]");
             }
         }
-        text
+        let words = text.split(' ').map(|word| {
+            if word.len() > LONGEST_WORD {
+                "[hidden]"
+            } else {
+                word
+            }
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// How long a token is used that lives so many seconds.
+fn good_for(life: Option<f64>) -> Duration {
+    let life = Duration::from_secs_f64(life.unwrap_or(UNSAID).min(LONGEST));
+    life - EARLY.min(life / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_that_echo_a_secret_or_a_token_lose_it() {
+        let client = CartonCloud::new(crate::cartoncloud::Settings {
+            base_url: "http://127.0.0.1:1".into(),
+            tenant_id: "6f1d2c3b-5a49-4e8d-9c70-1b2a3c4d5e6f".into(),
+            client_id: "the-id".into(),
+            client_secret: "the-secret".into(),
+            requests_per_minute: 60,
+            request_timeout: Duration::from_secs(1),
+        })
+        .unwrap();
+        let token = format!("eyJ{}", "x".repeat(80));
+        let coded = "dGhlLWlkOnRoZS1zZWNyZXQ=";
+        let said = format!("bad the-secret and {coded}; Invalid access token: {token}");
+        assert_eq!(
+            client.scrub(&said),
+            "bad [secret] and [secret]; Invalid access token: [hidden]"
+        );
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_it_ends_however_long_it_lives() {
+        let seconds = |life| good_for(life).as_secs_f64();
+        assert!((seconds(Some(3600.0)) - 3480.0).abs() < 1e-6);
+        assert!((seconds(Some(4.0)) - 3.0).abs() < 1e-6);
+        assert!((seconds(None) - 225.0).abs() < 1e-6);
+        assert!(seconds(Some(f64::MAX)) < LONGEST);
     }
 }

@@ -229,33 +229,30 @@ fn trouble(e: reqwest::Error) -> Trouble {
 /// TLS failed on a certificate's dates. That a service let its certificate run out is possible and
 /// rare; a Pi without a clock battery that has not reached its time server is the usual cause.
 fn blames_the_clock(e: &reqwest::Error) -> bool {
-    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    let dated = |e: &rustls::Error| {
-        matches!(
-            e,
-            rustls::Error::InvalidCertificate(
-                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
-            )
-        )
-    };
     let mut source = e.source();
     while let Some(cause) = source {
-        if cause.downcast_ref::<rustls::Error>().is_some_and(dated) {
-            return true;
-        }
-        // An I/O error shows its inner error's source, not the inner error itself.
-        let inner = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        if inner
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .is_some_and(dated)
-        {
+        if is_dated(cause) {
             return true;
         }
         source = cause.source();
     }
     false
+}
+
+fn is_dated(e: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    if let Some(tls) = e.downcast_ref::<rustls::Error>() {
+        return matches!(
+            tls,
+            rustls::Error::InvalidCertificate(
+                Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+            )
+        );
+    }
+    // An I/O error shows its inner error's source, not the inner error itself; they are nested.
+    e.downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(|inner| is_dated(inner))
 }
 
 /// An error and its causes in one line.

@@ -40,22 +40,23 @@ impl Consignment {
     }
 
     async fn attempt(&self, dispatch: &Dispatch) -> Result<Delivery, Delivery> {
-        let Some(link) = &dispatch.sale else {
-            return Err(unsupported("the order has no sale order in CartonCloud"));
-        };
-        let found = self.client.consignments(&link.uuid, Priority::Writeback);
-        let mut found = found.await.map_err(after)?;
-        if found.is_empty() {
-            // Under its new id, if it was deleted and made again.
-            let order = current(&self.client, dispatch).await?;
-            if !order.uuid.eq_ignore_ascii_case(&link.uuid) {
-                let found_now = self.client.consignments(&order.uuid, Priority::Writeback);
-                found = found_now.await.map_err(after)?;
-            }
-        }
-        let id = self.one(&found, dispatch)?;
+        // First of all, which order it is now: the consignment of one that was deleted and made
+        // again may well be there still.
+        let order = current(&self.client, dispatch).await?;
+        let found = self.client.consignments(&order.uuid, Priority::Writeback);
+        let found = found.await.map_err(after)?;
+        let mut known = Some(self.one(&found, dispatch)?.clone());
+        let id = known
+            .as_ref()
+            .and_then(|c| text(c, &["id"]))
+            .unwrap_or_default();
         for _ in 0..STALE_TRIES {
-            if let Some(delivery) = self.write(&id, dispatch).await? {
+            // The search showed it whole; after that it is read by itself.
+            let before = match known.take() {
+                Some(before) => Some(before),
+                None => self.client.consignment(&id).await.map_err(after)?,
+            };
+            if let Some(delivery) = self.write(&id, before, dispatch).await? {
                 return Ok(delivery);
             }
         }
@@ -67,8 +68,7 @@ impl Consignment {
     }
 
     /// The consignment that is meant.
-    fn one(&self, found: &[Value], dispatch: &Dispatch) -> Result<String, Delivery> {
-        let id = |c: &Value| text(c, &["id"]).unwrap_or_default();
+    fn one<'a>(&self, found: &'a [Value], dispatch: &Dispatch) -> Result<&'a Value, Delivery> {
         match found {
             [] => {
                 let waited = (self.clock)().since(dispatch.job.since);
@@ -81,11 +81,11 @@ impl Consignment {
                     unreachable: false,
                 })
             }
-            [one] => Ok(id(one)),
+            [one] => Ok(one),
             several => {
                 let mut packed = several.iter().filter(|c| is_fulfilment(c));
                 match (packed.next(), packed.next()) {
-                    (Some(one), None) => Ok(id(one)),
+                    (Some(one), None) => Ok(one),
                     _ => Err(unsupported(format!(
                         "{} consignments, and not exactly one of them is a Warehouse Fulfilment",
                         several.len()
@@ -96,9 +96,13 @@ impl Consignment {
     }
 
     /// One read-change-write. `None`: it changed under our hands, or the outcome is not known.
-    async fn write(&self, id: &str, dispatch: &Dispatch) -> Result<Option<Delivery>, Delivery> {
-        let read = self.client.consignment(id).await.map_err(after)?;
-        let Some(before) = read else {
+    async fn write(
+        &self,
+        id: &str,
+        before: Option<Value>,
+        dispatch: &Dispatch,
+    ) -> Result<Option<Delivery>, Delivery> {
+        let Some(before) = before else {
             return Err(Delivery::Retry {
                 after: Some(LATER),
                 why: "the consignment is gone".to_owned(),

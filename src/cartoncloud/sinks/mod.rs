@@ -86,7 +86,7 @@ fn stands(text: Option<&str>, dispatch: &Dispatch) -> Stands {
             Stands::PartOfOurs
         };
     }
-    if there.iter().all(|t| ours(&t) || has(&job.supersedes, t)) {
+    if there.iter().all(|t| ours(t) || has(&job.supersedes, t)) {
         return Stands::Superseded;
     }
     Stands::Theirs(bounded(text.unwrap_or_default().trim()))
