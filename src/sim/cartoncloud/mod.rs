@@ -11,6 +11,7 @@ mod book;
 mod orders;
 mod page;
 mod papers;
+mod plant;
 mod render;
 mod search;
 mod serve;

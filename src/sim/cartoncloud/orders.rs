@@ -291,7 +291,7 @@ impl Desk<'_> {
             }
             None => Ok(()),
             // A bare integer, as in the documentation.
-            Some(given) if *given == row["version"].to_string() => Ok(()),
+            Some(given) if given.parse().ok() == row["version"].as_u64() => Ok(()),
             Some(_) => Err(stale()),
         }
     }

@@ -1,8 +1,9 @@
 //! The two queries and two mutations of a fulfilling app, and what they refuse.
 
 use crate::domain::Timestamp;
-use crate::sim::shopify::graphql::{Field, Operation, select};
+use crate::sim::shopify::graphql::{Field, Operation};
 use crate::sim::shopify::model::{Book, Entry, Fulfillment, Order, gid, number};
+use crate::sim::shopify::select::select;
 use crate::sim::shopify::switches::{IndexLag, NameMatch, Scopes, Switches};
 use serde_json::{Map, Value, json};
 use std::io;

@@ -9,6 +9,7 @@ mod act;
 pub mod admin;
 mod graphql;
 mod model;
+mod select;
 mod serve;
 pub mod switches;
 

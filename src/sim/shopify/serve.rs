@@ -3,7 +3,7 @@
 use crate::sim::shopify::act::Desk;
 use crate::sim::shopify::model::Book;
 use crate::sim::shopify::switches::{Bucket, Switches, TokenLifetime};
-use crate::sim::shopify::{FAULTS, Options, Shop, admin, graphql};
+use crate::sim::shopify::{FAULTS, Options, Shop, admin, graphql, select};
 use crate::sim::site::faults::{Fault, Hits};
 use crate::sim::site::form::decode;
 use crate::sim::site::{Call, Calls, Fate, Net, Network, Reply, Site, blocking, held, hex, now};
@@ -196,7 +196,7 @@ impl Shared {
                 return (Some(call), asked, hits.after(reply));
             }
         };
-        let cost = graphql::cost(&operation);
+        let cost = select::cost(&operation);
         let (taken, status) = self.take(&shop.shop, cost, hits.has("throttled"));
         if !taken {
             let reply = json!({"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}],
@@ -226,7 +226,7 @@ impl Shared {
         };
         let actual = match mutation {
             true => cost,
-            false => graphql::used(&reply["data"]).min(cost),
+            false => select::used(&reply["data"]).min(cost),
         };
         let status = self.give_back(&name, cost - actual, status);
         reply["extensions"] = json!({"cost": {"requestedQueryCost": cost, "actualQueryCost": actual,
