@@ -121,9 +121,10 @@ fn ids(path: &Path) -> io::Result<VecDeque<Print>> {
         if (&mut reader).take(MAX_LINE).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(ids);
         }
-        let whole = bytes
-            .strip_suffix(b"\n")
-            .and_then(|line| std::str::from_utf8(line).ok())
+        // A last line that is whole but for its end counts: [`mend`] keeps it.
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let whole = std::str::from_utf8(line)
+            .ok()
             .and_then(|line| parse(line.strip_suffix('\r').unwrap_or(line)));
         if let Some(fields) = whole {
             if ids.len() == REMEMBERED {
