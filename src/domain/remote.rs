@@ -144,4 +144,12 @@ impl CallFailure {
             Self::Refused { code, .. } => *code,
         }
     }
+
+    /// The same for a call to CartonCloud.
+    pub fn sale_code(&self) -> Code {
+        match self {
+            Self::NotSent { .. } | Self::Unknown { .. } => Code::CartoncloudUnreachable,
+            other => other.code(),
+        }
+    }
 }

@@ -179,6 +179,7 @@ impl Hub {
                 order_id,
                 why,
                 within,
+                sale: _,
             } => {
                 let priority = match why {
                     LookFor::Number => Priority::Poll,
@@ -201,6 +202,7 @@ impl Hub {
                         order_id,
                         why,
                         result,
+                        sale: None,
                     })
                     .await;
             }

@@ -177,7 +177,7 @@ impl Client {
         *request.body_mut() = Some(body.to_owned().into());
         let reply = self.http.exchange(request, MAX_REPLY).await.map_err(|e| {
             Ended::Failed(match e {
-                Trouble::NotSent(why) => Failure::NotSent(why),
+                Trouble::NotSent(why) | Trouble::Clock(why) => Failure::NotSent(why),
                 Trouble::Broken(why) => Failure::Unknown(why),
             })
         })?;
@@ -288,7 +288,9 @@ impl Client {
             .exchange(request, MAX_REPLY)
             .await
             .map_err(|e| match e {
-                Trouble::NotSent(why) | Trouble::Broken(why) => Failure::NotSent(why),
+                Trouble::NotSent(why) | Trouble::Clock(why) | Trouble::Broken(why) => {
+                    Failure::NotSent(why)
+                },
             })?;
         match reply.status {
             200..=299 => {}

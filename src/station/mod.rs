@@ -277,6 +277,7 @@ impl Station {
                 order_id,
                 why,
                 result,
+                sale: _,
             } => self.looked(order, order_id, why, result, now, &mut out),
             Input::Bought {
                 order,
