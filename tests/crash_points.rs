@@ -47,6 +47,10 @@ mod offline;
 mod paper;
 #[path = "scenarios/rows.rs"]
 mod rows;
+#[path = "scenarios/sales.rs"]
+mod sales;
+#[path = "scenarios/writebacks.rs"]
+mod writebacks;
 
 use printstation::domain::Code;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -167,4 +171,24 @@ fn a_failure_anywhere_on_the_way_to_paper_breaks_no_promise() {
 #[test]
 fn a_failure_anywhere_offline_breaks_no_promise() {
     fail_everywhere(offline::ALL);
+}
+
+#[test]
+fn a_crash_anywhere_with_sale_orders_breaks_no_promise() {
+    crash_everywhere(sales::ALL);
+}
+
+#[test]
+fn a_crash_anywhere_on_the_way_back_breaks_no_promise() {
+    crash_everywhere(writebacks::ALL);
+}
+
+#[test]
+fn a_failure_anywhere_with_sale_orders_breaks_no_promise() {
+    fail_everywhere(sales::ALL);
+}
+
+#[test]
+fn a_failure_anywhere_on_the_way_back_breaks_no_promise() {
+    fail_everywhere(writebacks::ALL);
 }

@@ -52,3 +52,7 @@ mod offline;
 mod paper;
 #[path = "scenarios/rows.rs"]
 mod rows;
+#[path = "scenarios/sales.rs"]
+mod sales;
+#[path = "scenarios/writebacks.rs"]
+mod writebacks;

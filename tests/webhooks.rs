@@ -309,7 +309,7 @@ async fn three_hundred_events_arrive_once_each_through_a_bad_network() {
     tokio::time::timeout(Duration::from_secs(120), all)
         .await
         .expect("everything delivered in time");
-    assert_eq!(outbox.summary(), outbox::Summary::default());
+    assert!(outbox.open().is_empty());
     let mut keys = accepted(&server);
     keys.sort_unstable();
     let mut wanted: Vec<String> = (0..300)

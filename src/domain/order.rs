@@ -3,6 +3,8 @@
 //! Invariants: an [`Intent`] is on disk before its call leaves the host and stays until the outcome
 //! is known (contract 1, 2); a page is [`PageState::Sending`] on disk before its first byte
 //! (contract 9, 11). Formats: JSON, versioned by [`RECORD_VERSION`].
+//!
+//! Over 500 lines because all that a record holds is seen in one file.
 
 use crate::domain::{
     AccountName, ActId, Code, DocumentMeta, OrderId, PrinterName, SaleLink, ScanText, Source,
@@ -119,6 +121,11 @@ impl Shipment {
                 .iter()
                 .filter(|p| p.role == PageRole::Label)
                 .all(|p| matches!(p.state, PageState::Printed(_)))
+    }
+
+    /// Labelled elsewhere, and nothing of its label was ever asked for here.
+    pub fn is_elsewhere(&self) -> bool {
+        self.origin == Origin::Elsewhere && self.documents.is_empty() && self.pages.is_empty()
     }
 
     /// Weakest proof of its label pages, when all are out.
@@ -331,10 +338,20 @@ impl Order {
         if self.live().all(Shipment::is_printed) {
             return State::Printed;
         }
+        if self.is_elsewhere() {
+            return State::Known;
+        }
         if self.standing == Standing::Released || labels().any(|p| p.state == PageState::Sending) {
             return State::Printing;
         }
         State::Held
+    }
+
+    /// What is not printed here has its label from elsewhere, and nobody asked for it here.
+    pub fn is_elsewhere(&self) -> bool {
+        self.standing != Standing::Released
+            && self.live().any(Shipment::is_elsewhere)
+            && self.live().all(|s| s.is_printed() || s.is_elsewhere())
     }
 
     /// Something is still owed for this order: it stays in the journal (contract 10).
@@ -350,9 +367,8 @@ impl Order {
                         // A document in doubt keeps nothing open: nobody is asked about it.
                         .any(|p| p.state == PageState::Sending)
             }),
-            State::Refused | State::Expired | State::Cancelled | State::Known => {
-                self.live().next().is_some()
-            }
+            State::Known => self.live().any(|s| s.tracking.is_empty() && !s.untracked),
+            State::Refused | State::Expired | State::Cancelled => self.live().next().is_some(),
             _ => true,
         }
     }

@@ -135,11 +135,44 @@ pub enum CallFailure {
     },
 }
 
-impl CallFailure {
-    /// The code a person is shown when nothing more is tried.
-    pub fn code(&self) -> Code {
+/// An outside system that calls go to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum System {
+    /// Starshipit.
+    #[default]
+    Starshipit,
+    /// CartonCloud.
+    Cartoncloud,
+}
+
+impl System {
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
         match self {
-            Self::NotSent { .. } | Self::Unknown { .. } => Code::StarshipitUnreachable,
+            Self::Starshipit => "Starshipit",
+            Self::Cartoncloud => "CartonCloud",
+        }
+    }
+
+    /// It does not answer.
+    pub fn unreachable(self) -> Code {
+        match self {
+            Self::Starshipit => Code::StarshipitUnreachable,
+            Self::Cartoncloud => Code::CartoncloudUnreachable,
+        }
+    }
+}
+
+impl CallFailure {
+    /// The code a person is shown when a call to Starshipit failed and nothing more is tried.
+    pub fn code(&self) -> Code {
+        self.code_of(System::Starshipit)
+    }
+
+    /// The code a person is shown when a call to this system failed and nothing more is tried.
+    pub fn code_of(&self, system: System) -> Code {
+        match self {
+            Self::NotSent { .. } | Self::Unknown { .. } => system.unreachable(),
             Self::Throttled { .. } => Code::RateLimited,
             Self::Refused { code, .. } => *code,
         }

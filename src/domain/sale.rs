@@ -29,6 +29,18 @@ impl Party {
                 .iter()
                 .any(|own| own.eq_ignore_ascii_case(wanted))
     }
+
+    /// Both are the same party, by the surest name that both have.
+    pub fn same(&self, other: &Self) -> bool {
+        [
+            (&self.id, &other.id),
+            (&self.code, &other.code),
+            (&self.name, &other.name),
+        ]
+        .into_iter()
+        .find(|(a, b)| !a.is_empty() && !b.is_empty())
+        .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+    }
 }
 
 /// What a status means for shipping (contract 6). CartonCloud's words are an open list.
@@ -158,7 +170,7 @@ pub struct SaleLink {
     /// Where they lie.
     #[serde(default)]
     pub warehouse: Party,
-    /// [`SaleOrder::fingerprint`] at purchase; empty before.
+    /// [`SaleOrder::fingerprint`] as it was read last before the newest purchase.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
     /// Values of the paths that sinks need (a Shopify order id, say), kept so that a writeback

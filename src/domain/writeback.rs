@@ -3,8 +3,146 @@
 //! Jobs live in their order's record, so that a number and its writebacks are one durable step (P2)
 //! and REDO supersedes what was not delivered in the same one (contract 7).
 
-use crate::domain::Timestamp;
+use crate::domain::{Code, DocumentMeta, Order, Timestamp};
 use serde::{Deserialize, Serialize};
+
+/// Only looks whether our number stands in the sale order.
+pub const SALE_ORDER: &str = "sale_order";
+/// The label as a document of the sale order.
+pub const ORDER_DOCUMENT: &str = "order_document";
+/// How a sink begins its reason when it has looked for [`SALE_ORDER`]'s number long enough.
+pub const UNCONFIRMED: &str = "writeback-unconfirmed";
+/// Longest text that a sink may leave with a job, in bytes.
+const MAX_TEXT: usize = 200;
+
+/// `writeback.require`: when an order counts as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Require {
+    /// Any sink is enough.
+    #[default]
+    Any,
+    /// Every sink.
+    All,
+    /// These sinks.
+    These(Vec<String>),
+}
+
+/// What a route does with tracking numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WritebackRule {
+    /// Names of sinks, in order; `sale_order` among them when numbers are looked for there.
+    pub sinks: Vec<String>,
+    /// [`ORDER_DOCUMENT`] is used even when an earlier sink is done.
+    pub document_always: bool,
+    /// When the order counts as written.
+    pub require: Require,
+    /// `on_conflict = "overwrite"`: another number gives way.
+    pub overwrite: bool,
+    /// Held labels are written back when they are bought, not when they are released.
+    pub on_purchase: bool,
+}
+
+/// The sink needs a sale order.
+pub fn is_cartoncloud(sink: &str) -> bool {
+    matches!(
+        sink,
+        SALE_ORDER | ORDER_DOCUMENT | "consignment" | "order_properties"
+    )
+}
+
+/// An earlier sink of this name is one that [`ORDER_DOCUMENT`] stands in for: it only looks, or tells
+/// somebody else, or it does.
+pub fn is_real(sink: &str) -> bool {
+    sink != SALE_ORDER
+        && sink != ORDER_DOCUMENT
+        && !sink.starts_with("shopify:")
+        && !sink.starts_with("webhook:")
+}
+
+/// An earlier sink of this name that is done makes the fall-back document needless.
+pub fn spares_document(sink: &str) -> bool {
+    is_real(sink) || sink == SALE_ORDER
+}
+
+/// This job is to be tried. The fall-back document waits while a sink that stands before it in the
+/// order may still take the number; one that is to be made always stands before all others.
+pub fn is_due(order: &Order, n: u32) -> bool {
+    let Some(at) = order.writebacks.iter().position(|job| job.n == n) else {
+        return false;
+    };
+    let job = &order.writebacks[at];
+    job.state == WritebackState::Pending
+        && (job.sink != ORDER_DOCUMENT
+            || !order.writebacks[..at]
+                .iter()
+                .any(|earlier| is_real(&earlier.sink) && earlier.is_open()))
+}
+
+/// The order's live numbers stand where `require` wants them. An order without numbers, or a route
+/// without sinks, owes nothing.
+pub fn is_written(order: &Order, rule: &WritebackRule) -> bool {
+    let set = order.tracking();
+    let done = |sink: &str| {
+        order
+            .writebacks
+            .iter()
+            .any(|job| job.sink == sink && job.tracking == set && job.state == WritebackState::Done)
+    };
+    // Taken away because an earlier sink has the number: it has done its duty.
+    let spared = |sink: &str| {
+        sink == ORDER_DOCUMENT
+            && !rule.document_always
+            && !order.writebacks.iter().any(|job| job.sink == sink)
+            && rule
+                .sinks
+                .iter()
+                .take_while(|s| *s != sink)
+                .any(|s| spares_document(s) && done(s))
+    };
+    let fulfilled = |sink: &String| done(sink) || spared(sink);
+    let mut owed = rule
+        .sinks
+        .iter()
+        .filter(|sink| order.sale.is_some() || !is_cartoncloud(sink))
+        .peekable();
+    if set.is_empty() || owed.peek().is_none() {
+        return true;
+    }
+    match &rule.require {
+        Require::Any => owed.any(fulfilled),
+        Require::All => owed.all(fulfilled),
+        Require::These(sinks) => sinks.iter().all(fulfilled),
+    }
+}
+
+/// Everything that a sink needs for job `n`.
+pub fn dispatch(order: &Order, n: u32) -> Option<Dispatch> {
+    let job = order.writebacks.iter().find(|job| job.n == n)?.clone();
+    let newest = order.live().last();
+    Some(Dispatch {
+        order: order.id.clone(),
+        number: order.number.clone(),
+        account: order.account.clone(),
+        sale: order.sale.clone(),
+        carrier: newest.map(|s| s.carrier.clone()).unwrap_or_default(),
+        shipped: newest.map_or(order.updated, |s| s.at),
+        documents: order
+            .live()
+            .flat_map(|s| s.documents.iter().cloned())
+            .collect::<Vec<DocumentMeta>>(),
+        job,
+    })
+}
+
+/// A sink's text, cut to what a record may keep.
+pub fn bounded(mut text: String) -> String {
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
 
 /// Where a job stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,15 +169,15 @@ pub enum WritebackState {
 /// One set of numbers for one sink.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writeback {
-    /// Counts the order's jobs, from 1; `<ledger id>#<n>` names the job to people.
+    /// Grows with each job of the order; `<ledger id>#<n>` names the job to people.
     pub n: u32,
     /// Name of the sink: `sale_order` (only looks), `consignment`, `order_document`,
     /// `order_properties`, `csv`, `shopify:<shop>`, `webhook:<n>`.
     pub sink: String,
     /// The whole set, in parcel order; replaced as a set.
     pub tracking: Vec<String>,
-    /// Numbers of this order that an earlier job of this sink delivered and that this set replaces:
-    /// ours, hence no conflict.
+    /// Numbers of this order that REDO made void and that may stand in the sink: ours, hence no
+    /// conflict. So are the numbers of `tracking` itself, alone or together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub supersedes: Vec<String>,
     /// Where it stands.
@@ -69,6 +207,18 @@ impl Writeback {
             self.state,
             WritebackState::Waiting | WritebackState::Pending | WritebackState::Conflict { .. }
         )
+    }
+
+    /// What a person is shown about it, if anything.
+    pub fn code(&self) -> Option<Code> {
+        match &self.state {
+            WritebackState::Conflict { .. } => Some(Code::WritebackConflict),
+            WritebackState::Unsupported { why } if why.starts_with(UNCONFIRMED) => {
+                Some(Code::WritebackUnconfirmed)
+            }
+            WritebackState::Unsupported { .. } => Some(Code::WritebackUnsupported),
+            WritebackState::Waiting | WritebackState::Pending | WritebackState::Done => None,
+        }
     }
 
     /// The set as single-valued places hold it.

@@ -64,8 +64,8 @@ pub enum Request {
     BadScan(Source, String),
     /// A named order.
     Ask(Ask, Source),
-    /// A writeback: its order, its number, what to do.
-    Writeback(OrderId, u32, WritebackVerb, Source),
+    /// A writeback: its order as the ledger knows it, its number, what to do.
+    Writeback(Box<Order>, u32, WritebackVerb, Source),
 }
 
 /// Reaches the station's loop. Cheap to clone.
@@ -177,9 +177,14 @@ pub(super) async fn run(
                         Request::Scan(text, source) => Input::Scan { token, text, source },
                         Request::BadScan(source, why) => Input::BadScan { token, source, why },
                         Request::Ask(ask, source) => Input::Ask { token, ask, source },
-                        Request::Writeback(order, n, verb, source) => {
-                            Input::Writeback { token, order, n, verb, source }
-                        }
+                        Request::Writeback(order, n, verb, source) => Input::Writeback {
+                            token,
+                            order: order.id.clone(),
+                            known: Some(order),
+                            n,
+                            verb,
+                            source,
+                        },
                     };
                     station.handle(input, clock.now())
                 }

@@ -8,6 +8,7 @@ use crate::{label, ledger, printer, starshipit, station};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why the configuration cannot be put to work although it is well-formed.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +76,7 @@ pub(super) fn station(config: &Config) -> station::Settings {
             .iter()
             .map(|route| station::Route {
                 scan: route.scan.as_ref().map(|scan| scan.regex().clone()),
-                account: route.account.as_str().into(),
-                printer: route.printer.as_str().into(),
+                ..station::Route::plain(&route.account, &route.printer)
             })
             .collect(),
         printers: config
@@ -121,6 +121,10 @@ pub(super) fn station(config: &Config) -> station::Settings {
             })
             .collect(),
         max_acts: 500,
+        cartoncloud: false,
+        push_duty: false,
+        pusher_wait: Duration::from_secs(10),
+        print_when: None,
     }
 }
 

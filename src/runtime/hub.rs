@@ -2,8 +2,10 @@
 
 use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
+use super::sales::{Creation, Sales};
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, ScanReply, Source,
+    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
+    Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
@@ -22,6 +24,7 @@ pub(super) struct Hub {
     ledger: Ledger,
     pub(super) starshipit: Starshipit,
     paper: Paper,
+    sales: Sales,
     waiters: Mutex<HashMap<Token, mpsc::Sender<Said>>>,
     /// Label documents that have come and are not in the spool yet.
     pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
@@ -43,6 +46,7 @@ impl Hub {
             ledger,
             starshipit,
             paper,
+            sales: Sales,
             waiters: Mutex::default(),
             pending: Mutex::default(),
             fatal,
@@ -79,7 +83,6 @@ impl Hub {
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
             match effect {
-                Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
                 Effect::Remember(records) => {
                     let rest: Vec<Effect> = effects.collect();
                     self.remember(records, rest);
@@ -147,6 +150,10 @@ impl Hub {
                         hub.bench.tell(Input::Full { act }).await;
                     }
                 }
+                Err(LedgerError::QueueFull) => {
+                    let orders = orders.into_iter().map(|order| order.id).collect();
+                    hub.bench.tell(Input::NoRoom { orders }).await;
+                }
                 Err(error) => hub.fail(&format!("the ledger cannot keep records: {error}")),
             }
         });
@@ -159,7 +166,6 @@ impl Hub {
 
     async fn perform(self: Arc<Self>, effect: Effect) {
         match effect {
-            Effect::FindSale { .. } | Effect::LookNumber { .. } | Effect::Create { .. } => {}
             Effect::Remember(_)
             | Effect::Signal(_)
             | Effect::Answer { .. }
@@ -173,13 +179,12 @@ impl Hub {
                 texts,
             } => self.find(act, accounts, texts).await,
             Effect::Look {
-                sale: _,
                 order,
                 account,
                 order_id,
                 why,
+                sale,
                 within,
-                sale: _,
             } => {
                 let priority = match why {
                     LookFor::Number => Priority::Poll,
@@ -187,22 +192,26 @@ impl Hub {
                     LookFor::Act | LookFor::Purchase => Priority::Scan,
                 };
                 let look = self.starshipit.get(&account, order_id, priority);
-                let result = match within {
-                    None => look.await,
-                    Some(limit) => tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
-                        Err(CallFailure::Unknown {
-                            detail: "the re-check ran out of its time".to_owned(),
-                        })
-                    }),
+                let read = async {
+                    match &sale {
+                        Some(uuid) => Some(self.sales.read(uuid).await),
+                        None => None,
+                    }
                 };
+                // Each has the time for itself: one that does not answer costs not the other's word.
+                let (result, sale) = tokio::join!(limited(within, look), async {
+                    match limited(within, async { Ok(read.await) }).await {
+                        Ok(read) => read,
+                        Err(failure) => sale.as_ref().map(|_| Err(failure)),
+                    }
+                });
                 self.bench
                     .tell(Input::Looked {
-                        sale: None,
                         order,
                         order_id,
                         why,
                         result,
-                        sale: None,
+                        sale,
                     })
                     .await;
             }
@@ -327,6 +336,58 @@ impl Hub {
                     .tell(Input::PrinterSeen { printer, trouble })
                     .await;
             }
+            Effect::FindSale { act, texts } => {
+                let result = match self.sales.find(&texts).await {
+                    Ok(sales) => {
+                        let mut hits = Vec::with_capacity(sales.len());
+                        for sale in sales {
+                            let known = self.known(&OrderId::cartoncloud(&sale.uuid)).await;
+                            hits.push((sale, known));
+                        }
+                        Ok(hits)
+                    }
+                    Err(failure) => Err(failure),
+                };
+                self.bench.tell(Input::FoundSale { act, result }).await;
+            }
+            Effect::LookNumber {
+                order,
+                account,
+                number,
+                urgent,
+            } => {
+                let result = self.look_number(account, &number, urgent).await;
+                self.bench.tell(Input::LookedNumber { order, result }).await;
+            }
+            Effect::Create {
+                order,
+                account,
+                uuid,
+                number,
+                reference,
+                route,
+                with,
+                urgent,
+            } => {
+                let creation = Creation {
+                    account,
+                    uuid,
+                    number,
+                    reference,
+                    route,
+                    with,
+                    urgent,
+                };
+                let result = self.sales.create(creation).await;
+                if let Err(failure) = &result {
+                    tracing::warn!(order = %order, ?failure, "create failed");
+                }
+                self.bench.tell(Input::Created { order, result }).await;
+            }
+            Effect::ProbeSales => {
+                let reachable = self.sales.probe().await;
+                self.bench.tell(Input::SalesProbed { reachable }).await;
+            }
             Effect::Probe(account) => {
                 let reachable = !matches!(
                     self.starshipit.probe(&account).await,
@@ -392,7 +453,9 @@ impl Hub {
         let mut result = starshipit::FindResult::default();
         for (lookup, text) in texts {
             let by = match lookup {
-                Lookup::OrderNumber => starshipit::Lookup::OrderNumber,
+                Lookup::OrderNumber | Lookup::Numeric | Lookup::Id => {
+                    starshipit::Lookup::OrderNumber
+                }
                 Lookup::Reference => starshipit::Lookup::Reference,
                 Lookup::Tracking => starshipit::Lookup::Tracking,
             };
@@ -406,14 +469,8 @@ impl Hub {
         }
         let mut hits = Vec::with_capacity(result.hits.len());
         for hit in result.hits {
-            let alias = OrderId::starshipit(&hit.account, hit.order_id)
-                .0
-                .to_ascii_lowercase();
-            let ledger = self.ledger.clone();
-            let known = tokio::task::spawn_blocking(move || ledger.find(&alias))
-                .await
-                .map(|found| found.orders.into_iter().next())
-                .unwrap_or_default();
+            let id = OrderId::starshipit(&hit.account, hit.order_id);
+            let known = self.known(&id).await;
             hits.push((hit, known));
         }
         self.bench
@@ -423,6 +480,51 @@ impl Hub {
                 failures: result.failures,
             })
             .await;
+    }
+
+    /// Every order of a number in one account.
+    async fn look_number(
+        &self,
+        account: AccountName,
+        number: &str,
+        urgent: bool,
+    ) -> Result<Vec<(RemoteOrder, Option<Order>)>, CallFailure> {
+        let priority = if urgent {
+            Priority::Scan
+        } else {
+            Priority::Poll
+        };
+        let found = self
+            .starshipit
+            .look_up(
+                &[account],
+                starshipit::Lookup::OrderNumber,
+                number,
+                priority,
+            )
+            .await;
+        // An incomplete answer is none: what it leaves out might be the order.
+        if let Some((_, failure)) = found.failures.into_iter().next() {
+            return Err(failure);
+        }
+        let mut hits = Vec::with_capacity(found.hits.len());
+        for hit in found.hits {
+            let known = self
+                .known(&OrderId::starshipit(&hit.account, hit.order_id))
+                .await;
+            hits.push((hit, known));
+        }
+        Ok(hits)
+    }
+
+    /// What the ledger knows by an order's id.
+    async fn known(&self, id: &OrderId) -> Option<Order> {
+        let alias = id.0.to_ascii_lowercase();
+        let ledger = self.ledger.clone();
+        tokio::task::spawn_blocking(move || ledger.find(&alias))
+            .await
+            .map(|found| found.orders.into_iter().next())
+            .unwrap_or_default()
     }
 
     /// Keeps fresh documents in memory until they are in the spool.
@@ -480,6 +582,21 @@ impl Hub {
     /// The printers, for status and pictures.
     pub(super) fn paper(&self) -> &Paper {
         &self.paper
+    }
+}
+
+/// A call within its time; none of its own: the client's.
+async fn limited<T>(
+    within: Option<std::time::Duration>,
+    call: impl Future<Output = Result<T, CallFailure>>,
+) -> Result<T, CallFailure> {
+    match within {
+        None => call.await,
+        Some(limit) => tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+            Err(CallFailure::Unknown {
+                detail: "the re-check ran out of its time".to_owned(),
+            })
+        }),
     }
 }
 

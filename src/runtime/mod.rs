@@ -8,6 +8,7 @@
 //! * `remade.rs`: the looks after a lost replace or clone
 //! * `owed.rs`: the web door's other side for writebacks
 //! * `outbox.rs`: the sinks there are, orders to them, results back
+//! * `sales.rs`: the seam to CartonCloud
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
@@ -23,6 +24,7 @@ mod owed;
 mod paper;
 mod port;
 mod remade;
+mod sales;
 mod scanners;
 mod service;
 

@@ -6,8 +6,8 @@ use super::compose::ComposeError;
 use crate::config::model::{self, Config};
 use crate::config::secret::SecretRef;
 use crate::csv::{self, Csv};
-use crate::domain::writeback::Dispatch;
-use crate::domain::{Order, OrderId, WritebackState};
+use crate::domain::writeback::{self, Dispatch};
+use crate::domain::{Order, OrderId};
 use crate::ledger::Ledger;
 use crate::outbox::{self, Ended, Orders, Outbox, Pace, Sink};
 use crate::shopify::{self, Shop};
@@ -136,7 +136,7 @@ pub(super) fn start<'a>(
     let (ended, mut results) = mpsc::channel(RESULTS);
     let settings = outbox::Settings {
         sinks,
-        is_due: Box::new(is_due),
+        is_due: Box::new(writeback::is_due),
         pace: Pace::default(),
         deadline: DEADLINE,
         // Without the system's chance the backoff of all stations is alike; nothing else is lost.
@@ -152,18 +152,23 @@ pub(super) fn start<'a>(
     }
     let carrier = tokio::spawn(async move {
         while let Some(Ended {
-            order, n, result, ..
+            order,
+            n,
+            tracking,
+            result,
         }) = results.recv().await
         {
-            bench.tell(Input::Delivered { order, n, result }).await;
+            bench
+                .tell(Input::Delivered {
+                    order,
+                    n,
+                    tracking,
+                    result,
+                })
+                .await;
         }
     });
     Running { outbox, carrier }
-}
-
-fn is_due(order: &Order, n: u32) -> bool {
-    let mut jobs = order.writebacks.iter();
-    jobs.any(|job| job.n == n && job.state == WritebackState::Pending)
 }
 
 /// Full orders: as the core has them, else as the ledger does.
@@ -180,31 +185,19 @@ impl Orders for Desk {
     ) -> Pin<Box<dyn Future<Output = Option<Dispatch>> + Send + 'a>> {
         Box::pin(async move {
             if let Ok(Some(order)) = self.bench.order(order.clone()).await {
-                return dispatch(&order, n);
+                return due(&order, n);
             }
             let (ledger, id) = (self.ledger.clone(), order.clone());
             let kept = tokio::task::spawn_blocking(move || ledger.get(&id)).await;
-            dispatch(&kept.ok().flatten()?, n)
+            due(&kept.ok().flatten()?, n)
         })
     }
 }
 
 /// What a sink needs for a job; `None`: it is not due any more.
-fn dispatch(order: &Order, n: u32) -> Option<Dispatch> {
-    if !is_due(order, n) {
+fn due(order: &Order, n: u32) -> Option<Dispatch> {
+    if !writeback::is_due(order, n) {
         return None;
     }
-    let job = order.writebacks.iter().find(|job| job.n == n)?.clone();
-    let newest = order.live().last();
-    Some(Dispatch {
-        order: order.id.clone(),
-        number: order.number.clone(),
-        account: order.account.clone(),
-        sale: order.sale.clone(),
-        carrier: newest.map(|s| s.carrier.clone()).unwrap_or_default(),
-        // A job is made with the number of the newest shipment.
-        shipped: newest.map_or(job.since, |s| s.at),
-        documents: order.live().flat_map(|s| &s.documents).cloned().collect(),
-        job,
-    })
+    writeback::dispatch(order, n)
 }

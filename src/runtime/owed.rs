@@ -76,7 +76,7 @@ impl Port {
             WritebackAct::KeepOurs => WritebackVerb::KeepOurs,
             WritebackAct::KeepTheirs => WritebackVerb::KeepTheirs,
         };
-        let request = Request::Writeback(order.id.clone(), n, verb, source);
+        let request = Request::Writeback(order.clone(), n, verb, source);
         let Ok(mut said) = self.bench().ask(request).await else {
             return stopped();
         };

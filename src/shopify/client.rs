@@ -290,7 +290,7 @@ impl Client {
             .map_err(|e| match e {
                 Trouble::NotSent(why) | Trouble::Clock(why) | Trouble::Broken(why) => {
                     Failure::NotSent(why)
-                },
+                }
             })?;
         match reply.status {
             200..=299 => {}

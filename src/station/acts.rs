@@ -5,7 +5,7 @@ use super::{Effect, Running, Station, Token, Undo};
 use crate::domain::order::{Choices, Deed, PageState, Standing};
 use crate::domain::{
     Act, ActId, ActKind, Code, Moment, Order, OrderId, Outcome, Record, ScanReply, ScanText,
-    Signal, Source, Timings,
+    Signal, Source, Timings, WritebackState,
 };
 
 impl Station {
@@ -46,6 +46,9 @@ impl Station {
                 resumed: false,
                 announce: false,
                 took_over: false,
+                checked: false,
+                sought: false,
+                away: crate::domain::System::Starshipit,
                 undo: Undo::default(),
                 shown_working: false,
                 timings: Timings::default(),
@@ -261,6 +264,22 @@ impl Station {
                 }
             }
         }
+        // A delivery that has ended in between has ended.
+        let delivered = std::mem::take(&mut order.writebacks);
+        order.writebacks = before.writebacks;
+        for job in &mut order.writebacks {
+            let now = delivered
+                .iter()
+                .find(|d| d.n == job.n && d.tracking == job.tracking);
+            if let Some(now) = now.filter(|now| {
+                !matches!(now.state, WritebackState::Waiting | WritebackState::Pending)
+            }) {
+                job.clone_from(now);
+            }
+        }
+        if let (Some(link), Some(was)) = (&mut order.sale, &before.sale) {
+            link.print_seen = was.print_seen;
+        }
         order.order_id = before.order_id;
         order.intent = before.intent;
         order.standing = before.standing;
@@ -298,9 +317,23 @@ impl Station {
         change: impl FnOnce(&mut Order),
     ) -> Option<Record> {
         self.keep_before(id);
+        // A person stands there and waits for its label: it is as good as on paper.
+        let released = self
+            .waiting_act(id)
+            .and_then(|act| self.running.get(&act))
+            .is_some_and(|running| !running.act.queued);
         let order = self.orders.get_mut(id)?;
         self.touched.insert(id.clone(), now.mono);
         change(order);
+        let released = released
+            && matches!(
+                order.standing,
+                Standing::Released | Standing::WaitingPrinter(_)
+            );
+        if let Some(route) = self.settings.route_of(order) {
+            let rule = &self.settings.routes[route].writeback;
+            super::writeback::plan(order, rule, released, now.wall);
+        }
         order.seq += 1;
         order.updated = now.wall;
         Some(Record::Order(Box::new(order.clone())))

@@ -63,12 +63,13 @@ impl Station {
                 return;
             }
             apply_choice(&mut with, command, preset);
+            let confirm = self.confirm_of(&order);
             let act = self.begin(token, kind, text, source.clone(), now);
             self.newest_act(&source, act, now);
             if let Some(running) = self.running.get_mut(&act) {
                 running.order = Some(order.clone());
                 running.act.with = with;
-                running.act.confirmed = self.settings.confirm != Confirm::Always;
+                running.act.confirmed = confirm != Confirm::Always;
             }
             self.look_before(act, &order, now, out);
             return;

@@ -40,6 +40,10 @@ impl Station {
                 job.waiting = Waiting::Reply;
                 self.look_at_intent(id, out);
             }
+            Waiting::Pusher { at } if now.mono >= at => {
+                job.waiting = Waiting::Reply;
+                self.look_number(id, out);
+            }
             Waiting::Send { at } if now.mono >= at => {
                 job.waiting = Waiting::Reply;
                 if self.orders.get(id).is_some_and(|o| o.intent.is_some()) {
@@ -94,6 +98,8 @@ impl Station {
         });
         let orders = &self.orders;
         self.touched.retain(|id, _| orders.contains_key(id));
+        self.unbacked.retain(|id, _| orders.contains_key(id));
+        self.push_pause.retain(|_, until| now.mono < *until);
     }
 }
 

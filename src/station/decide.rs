@@ -1,10 +1,9 @@
 //! What an act does with the order it found: the decision table of product.md section 3.
 
 use super::{Confirm, Effect, Elsewhere, LookFor, QuestionKind, ScanMode, Station, Waiting};
-use crate::domain::order::{Choices, Origin, PageState, Standing};
+use crate::domain::order::{Choices, PageState, Standing};
 use crate::domain::{
-    ActId, ActKind, Code, Moment, Order, OrderId, Outcome, PageRole, RemoteOrder, ScanReply,
-    Shipment, State,
+    ActId, ActKind, Code, Moment, Order, OrderId, Outcome, PageRole, RemoteOrder, ScanReply, State,
 };
 
 impl Station {
@@ -59,6 +58,7 @@ impl Station {
         let state = order.state();
         let account = order.account.clone();
         // Bought and never on paper: it is released like any held label, after its re-check.
+        let elsewhere = order.is_elsewhere();
         let held = order.needs_label()
             && !order
                 .live()
@@ -78,6 +78,10 @@ impl Station {
             (ActKind::Ship, State::InDoubt) | (ActKind::NextParcel, State::InDoubt) => {
                 self.ask_doubt(act, id, now, out);
             }
+            // Made elsewhere, and heard of by reconcile: asked about like any such label.
+            (ActKind::Ship | ActKind::Reprint, _) if elsewhere => {
+                self.look_before(act, id, now, out);
+            }
             (ActKind::Reprint, State::InDoubt) => self.doubt_answered(act, id, false, now, out),
             (ActKind::Ship, _) if self.orders.get(id).is_some_and(Order::needs_label) => {
                 self.release_held(act, id, now, out);
@@ -91,7 +95,9 @@ impl Station {
                 // Never printed here: Starshipit tells whether there is anything to reprint.
                 self.look_before(act, id, now, out);
             }
-            (ActKind::Redo | ActKind::NextParcel, _) if self.has_shipment(id) => {
+            (ActKind::Redo | ActKind::NextParcel, _)
+                if self.has_shipment(id) && !self.unread_sale(act, id) =>
+            {
                 let replace = kind == ActKind::Redo;
                 self.remake(act, id, replace, Vec::new(), now, out);
             }
@@ -103,7 +109,8 @@ impl Station {
                 let by_text = self
                     .running
                     .get(&act)
-                    .is_some_and(|r| self.is_text_of(id, &r.act.text));
+                    .is_some_and(|r| self.is_text_of(id, &r.act.text))
+                    && self.linked_sale(id).is_none();
                 if by_text && self.orders.get(id).is_some_and(|o| o.shipments.is_empty()) {
                     self.find(act, Some(account), now, out);
                 } else {
@@ -133,6 +140,11 @@ impl Station {
             return;
         };
         let (account, order_id) = (order.account.clone(), order.order_id);
+        let sale = self.linked_sale(id).filter(|_| {
+            self.running
+                .get(&act)
+                .is_some_and(|running| !running.checked)
+        });
         if let Some(running) = self.running.get_mut(&act) {
             running.order = Some(id.clone());
         }
@@ -140,14 +152,19 @@ impl Station {
         {
             return;
         }
+        if order_id == 0 {
+            // Not in Starshipit yet: its sale order tells what becomes of it.
+            self.find_sale(act, now, out);
+            return;
+        }
         self.work_on(act, id, now);
         self.accept(act, Vec::new(), out);
         out.push(Effect::Look {
-            sale: None,
             order: id.clone(),
             account,
             order_id,
             why: LookFor::Act,
+            sale,
             within: None,
         });
     }
@@ -175,7 +192,7 @@ impl Station {
         let ours = self
             .orders
             .get(id)
-            .is_some_and(|o| o.live().any(|s| s.order_id == remote.order_id));
+            .is_some_and(|o| !o.is_elsewhere() && o.live().any(|s| s.order_id == remote.order_id));
         if ours && !remote.archived {
             self.jobs.remove(id);
             if kind == ActKind::Reprint
@@ -214,16 +231,26 @@ impl Station {
             ActKind::Ship | ActKind::Redo | ActKind::NextParcel => {}
         }
         let with = completed(with, remote);
-        if let Some(code) = self.missing(&with, remote, confirmed) {
+        if let Some(code) = self.missing(id, &with, remote, confirmed) {
             self.ask_before(act, id, code, with, remote, now, out);
             return;
         }
         self.buy(act, id, remote, with, now, out);
     }
 
+    /// What is asked before buying, as the order's route has it.
+    pub(super) fn confirm_of(&self, id: &OrderId) -> Confirm {
+        self.orders
+            .get(id)
+            .and_then(|order| self.settings.route_of(order))
+            .and_then(|route| self.settings.routes[route].confirm)
+            .unwrap_or(self.settings.confirm)
+    }
+
     /// What must be asked before buying; `Some(None)` = only a YES.
     pub(super) fn missing(
         &self,
+        id: &OrderId,
         with: &Choices,
         remote: &RemoteOrder,
         confirmed: bool,
@@ -236,7 +263,7 @@ impl Station {
         } else {
             with.parcels.iter().any(|p| p.weight_kg <= 0.0)
         };
-        match self.settings.confirm {
+        match self.confirm_of(id) {
             Confirm::Never => None,
             _ if weightless => Some(Some(Code::WeightMissing)),
             Confirm::Always if !confirmed => Some(None),
@@ -340,18 +367,14 @@ impl Station {
             } else {
                 Standing::Resting
             };
-            order.shipments.push(Shipment {
-                order_id: remote.order_id,
-                carrier: remote.carrier_name.clone().unwrap_or_default(),
-                tracking: remote.tracking.clone(),
-                documents: Vec::new(),
-                stored: false,
-                pages: Vec::new(),
-                superseded: false,
-                untracked: false,
-                origin: Origin::Elsewhere,
-                at: now.wall,
-            });
+            match order
+                .shipments
+                .iter_mut()
+                .find(|s| s.order_id == remote.order_id)
+            {
+                Some(known) => known.tracking.clone_from(&remote.tracking),
+                None => order.shipments.push(super::seen::elsewhere(remote, now)),
+            }
         });
         self.work_on(act, id, now);
         self.watch_for_number(id, now);

@@ -58,7 +58,9 @@ pub enum Effect {
         /// Give up after this; `None` = the client's own deadline.
         within: Option<std::time::Duration>,
     },
-    /// Ask CartonCloud which sale orders fit a scan.
+    /// Ask CartonCloud which sale orders fit a scan: [`Lookup::Id`] = its UUID, [`Lookup::Numeric`] =
+    /// `references.numericId`, [`Lookup::OrderNumber`] = `references.customer`, as it is or (a composite
+    /// `A | B | 3`) up to its first ` | `.
     FindSale {
         /// For which act.
         act: ActId,
@@ -74,6 +76,8 @@ pub enum Effect {
         account: AccountName,
         /// Order number in Starshipit.
         number: String,
+        /// A scan waits for it; otherwise scans come first.
+        urgent: bool,
     },
     /// Make the sale order a Starshipit order: read it again, weigh it, check it, create it.
     Create {
@@ -89,6 +93,10 @@ pub enum Effect {
         reference: Option<String>,
         /// Index of the route, for its field map.
         route: usize,
+        /// Parcels that a person gave, where the order has no weight of its own.
+        with: Choices,
+        /// A scan waits for it; otherwise scans come first.
+        urgent: bool,
     },
     /// Print Label: exactly one request.
     Buy {
@@ -179,6 +187,8 @@ pub enum Effect {
     CheckPrinter(PrinterName),
     /// Ask whether Starshipit answers again.
     Probe(AccountName),
+    /// Ask whether CartonCloud answers again.
+    ProbeSales,
     /// Print a ticket of text before a label (contract: queued work is announced).
     Ticket {
         /// On which printer.

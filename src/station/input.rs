@@ -106,11 +106,13 @@ pub enum Input {
     LookedNumber {
         /// For which order.
         order: OrderId,
-        /// Every Starshipit order of that number in that account, archived ones included.
-        result: Result<Vec<RemoteOrder>, CallFailure>,
+        /// Every Starshipit order of that number in that account, archived ones included, with what
+        /// the ledger knows of each (by its alias `ss:<account>:<order_id>`).
+        result: Result<Vec<(RemoteOrder, Option<Order>)>, CallFailure>,
     },
     /// Answer to [`super::Effect::Create`]. A refusal (field limits, weight, address) was found
-    /// before anything was sent, or by Starshipit.
+    /// before anything was sent, or by Starshipit. A soft failure that made an order all the same is
+    /// that order.
     Created {
         /// For which order.
         order: OrderId,
@@ -121,7 +123,8 @@ pub enum Input {
     SaleSeen {
         /// As it is now.
         sale: Box<SaleOrder>,
-        /// What the ledger knows of it.
+        /// What the ledger knows of it, by its UUID; else an order of the same number that has no
+        /// sale order yet.
         known: Option<Box<Order>>,
     },
     /// CartonCloud's custom button (a hook, read again) asks for the label.
@@ -150,6 +153,8 @@ pub enum Input {
         order: OrderId,
         /// Which of its jobs.
         n: u32,
+        /// The numbers that were delivered: a newer set is another job, whatever its name.
+        tracking: Vec<String>,
         /// How.
         result: Delivery,
     },
@@ -159,6 +164,8 @@ pub enum Input {
         token: Option<Token>,
         /// Which order.
         order: OrderId,
+        /// What the ledger knows of it: an order whose sinks cannot take its number is closed.
+        known: Option<Box<Order>>,
         /// Which of its jobs.
         n: u32,
         /// What to do.
@@ -229,6 +236,16 @@ pub enum Input {
     Probed {
         /// Starshipit answers.
         reachable: bool,
+    },
+    /// Answer to [`super::Effect::ProbeSales`].
+    SalesProbed {
+        /// CartonCloud answers.
+        reachable: bool,
+    },
+    /// The ledger refused a batch that holds no act (`queue-full`); nothing of the same list was done.
+    NoRoom {
+        /// Orders in it.
+        orders: Vec<OrderId>,
     },
     /// The ledger refused a batch that opens new work (`queue-full`); nothing of the same list was
     /// done. The acts it would have opened.

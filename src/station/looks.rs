@@ -5,7 +5,9 @@ use super::purchase::LOOKS_APART;
 use super::remake::supersede;
 use super::{Effect, LookFor, Lookup, Station, Waiting};
 use crate::domain::order::{IntentKind, Origin};
-use crate::domain::{CallFailure, Code, Moment, OrderId, Outcome, RemoteOrder, Shipment};
+use crate::domain::{
+    CallFailure, Code, Moment, OrderId, Outcome, RemoteOrder, SaleOrder, Shipment,
+};
 
 impl Station {
     /// A look at one Starshipit order has answered. Who asked is told by what the order waits for.
@@ -15,12 +17,13 @@ impl Station {
         order_id: i64,
         why: LookFor,
         result: Result<Option<RemoteOrder>, CallFailure>,
+        sale: Option<Result<Option<Box<SaleOrder>>, CallFailure>>,
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
         match why {
-            LookFor::Recheck => self.rechecked(&id, &result, now, out),
-            LookFor::Act => self.looked_before(&id, result, now, out),
+            LookFor::Recheck => self.rechecked(&id, &result, sale, now, out),
+            LookFor::Act => self.looked_before(&id, result, sale, now, out),
             LookFor::Number => self.looked_for_number(&id, order_id, result, now, out),
             LookFor::Purchase => {
                 let unresolved = self
@@ -52,12 +55,25 @@ impl Station {
         &mut self,
         id: &OrderId,
         result: Result<Option<RemoteOrder>, CallFailure>,
+        sale: Option<Result<Option<Box<SaleOrder>>, CallFailure>>,
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
         let Some(act) = self.jobs.get(id).and_then(|job| job.act) else {
             return;
         };
+        let unresolved = self.orders.get(id).is_some_and(|o| o.intent.is_some());
+        if let Some(sale) = sale.filter(|_| !unresolved) {
+            if !self.sale_allows(act, id, sale, now, out) {
+                return;
+            }
+            if self.remakes(act, id) && result.is_ok() {
+                // The call itself tells whether there is something to replace or to add to.
+                self.came_online(out);
+                self.decide(act, id, now, out);
+                return;
+            }
+        }
         match result {
             Ok(Some(remote)) => {
                 self.came_online(out);
@@ -73,6 +89,11 @@ impl Station {
                 if self.orders.get(id).is_some_and(|o| o.intent.is_some()) {
                     // Only the outcome of the call itself decides.
                     self.job(id, now).waiting = Waiting::Look { at: now.mono };
+                    return;
+                }
+                if remote.archived && self.linked_sale(id).is_some() {
+                    // Replaced in Starshipit's own screen, perhaps: its live twin has its number.
+                    self.look_number(id, out);
                     return;
                 }
                 if remote.archived {
@@ -203,12 +224,18 @@ impl Station {
             return;
         };
         out.push(match intent.kind {
+            IntentKind::Create => Effect::LookNumber {
+                order: id.clone(),
+                account: order.account.clone(),
+                number: order.number.clone(),
+                urgent: self.waiting_act(id).is_some(),
+            },
             IntentKind::Buy => Effect::Look {
-                sale: None,
                 order: id.clone(),
                 account: order.account.clone(),
                 order_id: intent.order_id,
                 why: LookFor::Purchase,
+                sale: None,
                 within: None,
             },
             kind => Effect::LookRemade {

@@ -9,6 +9,8 @@
 //! * `scan.rs`, `context.rs`, `choices.rs`, `bench.rs`: cleaned text to command or act; whose it is
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
+//! * `sales.rs`, `push.rs`, `seen.rs`, `writeback.rs`: CartonCloud's sale orders: found, made Starshipit
+//!   orders, heard of unasked; tracking numbers back
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
 //! * `paper.rs`, `line.rs`: documents, pages, printers, doubt (contract 9)
@@ -33,23 +35,30 @@ mod numbers;
 mod offline;
 mod paper;
 mod purchase;
+mod push;
 mod release;
 mod remake;
 mod resolve;
+mod sales;
 mod scan;
+mod seen;
 mod settings;
 mod start;
+mod writeback;
 
 pub use effect::{Effect, PageJob};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
 pub use settings::{
-    Confirm, Elsewhere, Lookup, PrinterRule, Release, Route, ScanMode, Settings, Unverified,
+    Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route, ScanMode,
+    Settings, Unverified,
 };
 pub use start::Recovered;
+pub use writeback::WritebackGlance;
 
 use crate::domain::order::Choices;
 use crate::domain::{
-    Act, ActId, ActKind, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName, Source, Timings,
+    AccountName, Act, ActId, ActKind, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName,
+    Source, System, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -79,6 +88,12 @@ struct Running {
     announce: bool,
     /// It joined the job of an act that was there before.
     took_over: bool,
+    /// Its sale order was read for it.
+    checked: bool,
+    /// Its sale order was gone and has been looked for by number.
+    sought: bool,
+    /// Which system could not be reached.
+    away: System,
     /// What its newest records change, for a ledger that refuses them.
     undo: Undo,
     /// `working` was signalled.
@@ -109,6 +124,8 @@ enum Waiting {
     Send { at: Mono },
     /// A printer, in its line.
     Printer,
+    /// The order in Starshipit, which somebody else makes.
+    Pusher { at: Mono },
 }
 
 #[derive(Clone, Debug)]
@@ -126,6 +143,10 @@ struct Job {
     throttled: u32,
     /// Fetches with `reprint` that failed.
     fetches: u32,
+    /// How long somebody else's push is waited for.
+    pusher_until: Option<Mono>,
+    /// The sale order's fingerprint as it was read for this job.
+    sale_print: Option<String>,
 }
 
 /// A question that one scan can answer.
@@ -209,8 +230,14 @@ pub struct Station {
     bench_seq: u64,
     draining: bool,
     online: bool,
+    /// CartonCloud answered last time.
+    sales_online: bool,
     probe_at: Mono,
     probing: bool,
+    /// Accounts that nothing is pushed to before then.
+    push_pause: BTreeMap<AccountName, Mono>,
+    /// Orders as they were before a record that no act stands for.
+    unbacked: BTreeMap<OrderId, Order>,
     /// RESUME is wanted: the network is back and scans wait.
     asking_release: bool,
     next_act: u64,
@@ -225,6 +252,10 @@ pub struct Glance {
     pub draining: bool,
     /// Starshipit answered last time.
     pub online: bool,
+    /// CartonCloud answered last time (always so without one).
+    pub sales_online: bool,
+    /// Tracking numbers on their way back.
+    pub writebacks: WritebackGlance,
     /// Acts under way that are not queued.
     pub working: usize,
     /// Scans waiting for the network or for RESUME.
@@ -247,14 +278,6 @@ impl Station {
         self.before.clear();
         self.refusable.clear();
         match input {
-            Input::FoundSale { .. }
-            | Input::LookedNumber { .. }
-            | Input::Created { .. }
-            | Input::SaleSeen { .. }
-            | Input::PrintAsked { .. }
-            | Input::MadeElsewhere { .. }
-            | Input::Delivered { .. }
-            | Input::Writeback { .. } => {}
             Input::Scan {
                 token,
                 text,
@@ -272,13 +295,12 @@ impl Station {
                 failures,
             } => self.found(act, hits, failures, now, &mut out),
             Input::Looked {
-                sale: _,
                 order,
                 order_id,
                 why,
                 result,
-                sale: _,
-            } => self.looked(order, order_id, why, result, now, &mut out),
+                sale,
+            } => self.looked(order, order_id, why, result, sale, now, &mut out),
             Input::Bought {
                 order,
                 reprint,
@@ -311,6 +333,7 @@ impl Station {
             Input::Full { act } => self.full(act, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
+            other => self.sale_input(other, now, &mut out),
         }
         self.keep_undo();
         out
@@ -341,6 +364,8 @@ impl Station {
             paused: self.paused,
             draining: self.draining,
             online: self.online,
+            sales_online: self.sales_online,
+            writebacks: self.writeback_glance(),
             working: self.running.values().filter(|r| !r.act.queued).count(),
             queued: self.running.values().filter(|r| r.act.queued).count(),
             in_doubt: open(crate::domain::State::InDoubt)

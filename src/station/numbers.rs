@@ -55,11 +55,11 @@ impl Station {
                 }));
             }
             out.push(Effect::Look {
-                sale: None,
                 order: id,
                 account,
                 order_id,
                 why: LookFor::Number,
+                sale: None,
                 within: None,
             });
         }

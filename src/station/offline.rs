@@ -7,7 +7,8 @@
 use super::{Effect, Release, Station, Waiting};
 use crate::domain::order::Standing;
 use crate::domain::{
-    ActId, ActKind, Code, Command, Moment, OrderId, Outcome, Record, ScanReply, Signal, Timings,
+    ActId, ActKind, Code, Command, Moment, OrderId, Outcome, Record, ScanReply, Signal, System,
+    Timings,
 };
 use std::time::Duration;
 
@@ -38,10 +39,12 @@ impl Station {
 
     /// What buys at a person's command is not kept for later.
     pub(super) fn refuse_offline(&mut self, act: ActId, out: &mut Vec<Effect>) {
-        let mut reply = self.coded(Outcome::Refused, Code::StarshipitUnreachable, None);
-        reply.message =
-            "Starshipit cannot be reached. This was not carried out and is not kept. Scan it again when the network is back."
-                .to_owned();
+        let away = self.running.get(&act).map(|r| r.away).unwrap_or_default();
+        let mut reply = self.coded(Outcome::Refused, away.unreachable(), None);
+        reply.message = format!(
+            "{} cannot be reached. This was not carried out and is not kept. Scan it again when the network is back.",
+            away.name()
+        );
         "scan it again when the network is back".clone_into(&mut reply.next);
         self.end_act(act, Vec::new(), reply, out);
     }
@@ -64,12 +67,14 @@ impl Station {
         let timings = running.timings;
         let order = running.order.clone();
         let minutes = self.settings.expire_after.as_secs() / 60;
+        let away = running.away;
         let why = if running.resumed {
-            "The station was restarted."
+            "The station was restarted.".to_owned()
         } else {
-            "Starshipit cannot be reached."
+            format!("{} cannot be reached.", away.name())
         };
-        let mut reply: ScanReply = self.coded(Outcome::Queued, Code::StarshipitUnreachable, None);
+        let mut reply: ScanReply = self.coded(Outcome::Queued, away.unreachable(), None);
+        reply.next = format!("{}RESUME", self.settings.prefix);
         reply.message = format!(
             "{why} The scan is kept for {minutes} minutes and nothing prints unannounced. Go on scanning; scan RESUME when the network is back."
         );
@@ -137,6 +142,9 @@ impl Station {
             running.timings = Timings::default();
             running.resumed = false;
             running.announce = true;
+            running.checked = false;
+            running.sought = false;
+            running.away = System::Starshipit;
             let order = running.order.clone();
             match order.filter(|id| self.orders.contains_key(id)) {
                 Some(id) if self.jobs.get(&id).is_some_and(|job| job.act == Some(*act)) => {
@@ -208,12 +216,38 @@ impl Station {
             return;
         }
         self.online = true;
-        if self.any_queued() {
+        self.ask_release(out);
+    }
+
+    /// Both systems answer: what waits may go on.
+    fn ask_release(&mut self, out: &mut Vec<Effect>) {
+        if self.online && self.sales_online && self.any_queued() {
             // The station asks; with `offline.release = "print"` the next tick releases.
             self.asking_release = true;
             if self.settings.release == Release::Ask {
                 out.push(Effect::Signal(Signal::Question));
             }
+        }
+    }
+
+    pub(super) fn sales_went_offline(&mut self, now: Moment) {
+        self.sales_online = false;
+        self.asking_release = false;
+        self.probe_at = now.mono.plus(PROBE);
+    }
+
+    pub(super) fn sales_came_online(&mut self, out: &mut Vec<Effect>) {
+        if !self.sales_online {
+            self.sales_online = true;
+            self.ask_release(out);
+        }
+    }
+
+    pub(super) fn sales_probed(&mut self, reachable: bool, now: Moment, out: &mut Vec<Effect>) {
+        self.probing = false;
+        self.probe_at = now.mono.plus(PROBE);
+        if reachable {
+            self.sales_came_online(out);
         }
     }
 
@@ -231,12 +265,14 @@ impl Station {
         if self.asking_release && self.settings.release == Release::Print && !self.paused {
             self.release_queued(now, out);
         }
-        if !self.online
-            && !self.probing
-            && now.mono >= self.probe_at
-            && self.any_queued()
-            && let Some(route) = self.settings.routes.first()
-        {
+        let away = !self.online || !self.sales_online;
+        if !away || self.probing || now.mono < self.probe_at || !self.any_queued() {
+            return;
+        }
+        if !self.sales_online {
+            self.probing = true;
+            out.push(Effect::ProbeSales);
+        } else if let Some(route) = self.settings.routes.first() {
             self.probing = true;
             out.push(Effect::Probe(route.account.clone()));
         }

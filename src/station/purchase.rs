@@ -68,7 +68,6 @@ impl Station {
         };
         let account = order.account.clone();
         out.push(match intent.kind {
-            IntentKind::Create => return,
             IntentKind::Buy => Effect::Buy {
                 order: id.clone(),
                 account,
@@ -86,6 +85,20 @@ impl Station {
                 account,
                 order_id: intent.order_id,
             },
+            IntentKind::Create => Effect::Create {
+                order: id.clone(),
+                account,
+                uuid: order
+                    .sale
+                    .as_ref()
+                    .map(|s| s.uuid.clone())
+                    .unwrap_or_default(),
+                number: order.number.clone(),
+                reference: order.reference.clone(),
+                route: self.settings.route_of(order).unwrap_or_default(),
+                with: intent.with.clone(),
+                urgent: self.waiting_act(id).is_some(),
+            },
         });
         if let Some(job) = self.jobs.get_mut(id) {
             job.waiting = Waiting::Reply;
@@ -97,20 +110,21 @@ impl Station {
 
     /// Sends the intent once more, if it may.
     pub(super) fn send_again(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
-        let sends = self
+        let (sends, kind) = self
             .orders
             .get(id)
             .and_then(|o| o.intent.as_ref())
-            .map_or(0, |i| i.sends);
+            .map_or((0, IntentKind::Buy), |i| (i.sends, i.kind));
         if sends >= MAX_SENDS {
             // Settled: it did not happen. A person decides whether to try once more.
-            self.purchase_refused(
-                id,
-                Code::CourierRefused,
-                "no answer twice, and no label was made",
-                now,
-                out,
-            );
+            let (code, why) = match kind {
+                IntentKind::Create => (Code::NotPushed, "no answer twice, and no order was made"),
+                _ => (
+                    Code::CourierRefused,
+                    "no answer twice, and no label was made",
+                ),
+            };
+            self.purchase_refused(id, code, why, now, out);
             return;
         }
         let record = self.change(id, now, |order| {
@@ -214,7 +228,7 @@ impl Station {
                     bought = order
                         .intent
                         .take()
-                        .is_some_and(|i| i.kind == IntentKind::Buy);
+                        .is_some_and(|i| matches!(i.kind, IntentKind::Buy | IntentKind::Create));
                     order.standing = Standing::Resting;
                 });
                 out.push(Effect::Remember(record.into_iter().collect()));
@@ -270,12 +284,18 @@ impl Station {
     ) {
         let act = self.jobs.remove(id).and_then(|job| job.act);
         let mut with = Choices::default();
+        let creating = self
+            .orders
+            .get(id)
+            .and_then(|o| o.intent.as_ref())
+            .is_some_and(|i| i.kind == IntentKind::Create);
+        let its_own = !creating || act.is_some() || self.push_refused(id, code, now);
         let record = self.change(id, now, |order| {
             if let Some(intent) = order.intent.take() {
                 with = intent.with;
             }
             // An order with a label keeps it: only the extra parcel was refused.
-            order.standing = if order.live().next().is_some() {
+            order.standing = if order.live().next().is_some() || !its_own {
                 Standing::Resting
             } else {
                 Standing::Refused(code)
@@ -289,7 +309,7 @@ impl Station {
         let asks = matches!(
             code,
             Code::CourierMissing | Code::WeightMissing | Code::PackagingMissing
-        ) && self.settings.confirm != super::Confirm::Never
+        ) && self.confirm_of(id) != super::Confirm::Never
             && self
                 .orders
                 .get(id)
@@ -321,6 +341,8 @@ impl Station {
             looks: 0,
             throttled: 0,
             fetches: 0,
+            pusher_until: None,
+            sale_print: None,
         })
     }
 }

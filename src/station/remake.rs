@@ -134,8 +134,14 @@ impl Station {
             self.was_bought(id, remote, now, out);
             return;
         }
+        let sale_print = self.job(id, now).sale_print.take();
         let record = self.change(id, now, |order| {
-            supersede(order, remote);
+            if supersede(order, remote)
+                && let Some(sale) = &mut order.sale
+            {
+                // After a crash it is not known any more what the new label was bought for.
+                sale.fingerprint = sale_print.unwrap_or_default();
+            }
             let with = order
                 .intent
                 .take()
@@ -156,13 +162,15 @@ impl Station {
 }
 
 /// What a replace means for the order: the old label is void, the new one takes its place.
-pub(super) fn supersede(order: &mut crate::domain::Order, remote: &RemoteOrder) {
+/// `false`: it was no replace.
+pub(super) fn supersede(order: &mut crate::domain::Order, remote: &RemoteOrder) -> bool {
     let Some(replaced) = void_replaced(order) else {
-        return;
+        return false;
     };
     if order.order_id == replaced {
         order.order_id = remote.order_id;
     }
+    true
 }
 
 /// Marks the shipment that an open replace was for as superseded.

@@ -43,12 +43,28 @@ impl Station {
                 break;
             }
         }
+        // One that was given up is not meant while another of its name lives.
+        let given_up = |o: &Order| o.standing == Standing::Cancelled && o.shipments.is_empty();
+        if fitting.iter().any(|o| !given_up(o)) && fitting.len() > 1 {
+            fitting.retain(|o| !given_up(o));
+        }
         match fitting.as_slice() {
             [] if asked => {
                 let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
                 self.end_act(act, Vec::new(), reply, out);
             }
+            [] if self.settings.cartoncloud => self.find_sale(act, now, out),
             [] => self.find(act, None, now, out),
+            // Scanned before CartonCloud was set up: its sale order is looked for first.
+            [one]
+                if self.settings.cartoncloud
+                    && !asked
+                    && one.sale.is_none()
+                    && one.shipments.is_empty()
+                    && one.intent.is_none() =>
+            {
+                self.find_sale(act, now, out);
+            }
             [one] => {
                 let id = one.id.clone();
                 self.decide(act, &id, now, out);
@@ -68,6 +84,14 @@ impl Station {
 
     /// By what the ledger is asked: what a pattern makes of the scan, folded.
     pub(super) fn recall_text(&self, text: &ScanText) -> String {
+        if text.folded().starts_with("cc:") {
+            return text.folded();
+        }
+        if self.settings.cartoncloud
+            && let Some((_, text)) = self.settings.sale_lookups(text.as_str()).first()
+        {
+            return text.to_ascii_lowercase();
+        }
         self.settings
             .lookups(text.as_str())
             .first()
@@ -125,11 +149,11 @@ impl Station {
                 self.work_on(act, &named, now);
                 self.accept(act, Vec::new(), out);
                 out.push(Effect::Look {
-                    sale: None,
                     order: named,
                     account,
                     order_id,
                     why: LookFor::Act,
+                    sale: None,
                     within: None,
                 });
                 return;
@@ -312,11 +336,26 @@ pub(super) fn goes_by(order: &Order, name: &str) -> bool {
     {
         return true;
     }
+    if let Some(sale) = &order.sale
+        && (is(&sale.uuid)
+            || sale.numeric_id.as_deref().is_some_and(is)
+            || name
+                .get(..3)
+                .is_some_and(|head| head.eq_ignore_ascii_case("cc:"))
+                && is_tail(name, &sale.uuid))
+    {
+        return true;
+    }
     named_order(&OrderId(name.to_owned())).is_some_and(|(account, order_id)| {
         account.0.eq_ignore_ascii_case(&order.account.0)
             && (order.order_id == order_id
                 || order.shipments.iter().any(|s| s.order_id == order_id))
     })
+}
+
+fn is_tail(name: &str, uuid: &str) -> bool {
+    name.get(3..)
+        .is_some_and(|tail| tail.eq_ignore_ascii_case(uuid))
 }
 
 /// `ss:<account>:<order_id>`, as an ORDER barcode names an order.

@@ -1,6 +1,6 @@
 //! What the station is told once, at start.
 
-use crate::domain::{AccountName, Parcel, PrinterName};
+use crate::domain::{AccountName, Order, Parcel, Party, PrinterName, SaleOrder, WritebackRule};
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,17 +68,89 @@ pub enum Lookup {
     Reference,
     /// Tracking number.
     Tracking,
+    /// CartonCloud's `references.numericId` (only in [`super::Effect::FindSale`]).
+    Numeric,
+    /// CartonCloud's UUID (only in [`super::Effect::FindSale`]).
+    Id,
 }
 
-/// A route of a bench without CartonCloud: by what was scanned.
-#[derive(Clone, Debug)]
+/// `push`, as a route has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushRule {
+    /// Sale orders of the route are made Starshipit orders by whoever has the push duty; otherwise
+    /// CartonCloud's own link does it.
+    pub enabled: bool,
+    /// In these statuses by themselves.
+    pub statuses: Vec<String>,
+    /// Template of the number in Starshipit.
+    pub order_number: String,
+    /// Template of the reference in Starshipit.
+    pub reference: String,
+}
+
+impl Default for PushRule {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            statuses: vec!["PACKED".to_owned(), "DISPATCHED".to_owned()],
+            order_number: "{references.customer}".to_owned(),
+            reference: "{references.numericId}".to_owned(),
+        }
+    }
+}
+
+/// `cartoncloud.print_when`: a field of the sale order that asks for its label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrintWhen {
+    /// Path in the order.
+    pub path: String,
+    /// Its text then, compared without case.
+    pub equals: String,
+}
+
+/// Which orders go to which account and printer, and what is different for them. First match wins.
+#[derive(Clone, Debug, Default)]
 pub struct Route {
-    /// Matches the scanned text; `None` fits everything.
+    /// Matches the scanned text, or a sale order's own number; `None` fits everything.
     pub scan: Option<Regex>,
+    /// Customer of the sale order: code, name or id.
+    pub customer: Option<String>,
+    /// Warehouse of the sale order.
+    pub warehouse: Option<String>,
     /// Account to ask and buy with.
     pub account: AccountName,
     /// Printer of its labels.
     pub printer: PrinterName,
+    /// Instead of [`Settings::confirm`].
+    pub confirm: Option<Confirm>,
+    /// Into Starshipit.
+    pub push: PushRule,
+    /// Tracking numbers back.
+    pub writeback: WritebackRule,
+    /// Paths whose values the ledger keeps for sinks; at most [`crate::domain::sale::MAX_KEPT`].
+    pub keep: Vec<String>,
+    /// `documents`: for the shell, which asks Starshipit for them; the core treats all alike.
+    pub documents: Vec<String>,
+}
+
+impl Route {
+    /// Everything to one account and one printer.
+    pub fn plain(account: &str, printer: &str) -> Self {
+        Self {
+            account: account.into(),
+            printer: printer.into(),
+            ..Self::default()
+        }
+    }
+
+    fn takes(&self, customer: &Party, warehouse: &Party) -> bool {
+        self.customer.as_ref().is_none_or(|c| customer.is(c))
+            && self.warehouse.as_ref().is_none_or(|w| warehouse.is(w))
+    }
+
+    fn scans(&self, text: &str) -> bool {
+        self.scan.as_ref().is_none_or(|scan| scan.is_match(text))
+    }
 }
 
 /// Sends documents of a label type to another printer (`[[printers.overrides]]`).
@@ -101,7 +173,7 @@ pub struct Settings {
     pub repeat_window: Duration,
     /// Print or arm.
     pub mode: ScanMode,
-    /// Anchored patterns with groups `order`, `reference`, `tracking` (others are for CartonCloud).
+    /// Anchored patterns with groups `order`, `numeric`, `id`, `reference`, `tracking`.
     pub patterns: Vec<Regex>,
     /// By what an unmatched scan is looked up.
     pub fallback: Vec<Lookup>,
@@ -129,6 +201,14 @@ pub struct Settings {
     pub presets: BTreeMap<String, Parcel>,
     /// Most acts under way or queued.
     pub max_acts: usize,
+    /// CartonCloud is configured: its sale orders come first.
+    pub cartoncloud: bool,
+    /// This station pushes for its tenant (contract 5).
+    pub push_duty: bool,
+    /// How long a bench without the push duty waits for the pusher.
+    pub pusher_wait: Duration,
+    /// Prints what the field asks for; `None` also where another station has that duty.
+    pub print_when: Option<PrintWhen>,
 }
 
 impl Settings {
@@ -140,11 +220,7 @@ impl Settings {
             mode: ScanMode::Print,
             patterns: Vec::new(),
             fallback: vec![Lookup::OrderNumber, Lookup::Reference, Lookup::Tracking],
-            routes: vec![Route {
-                scan: None,
-                account: account.into(),
-                printer: printer.into(),
-            }],
+            routes: vec![Route::plain(account, printer)],
             printers: vec![printer.into()],
             printer_rules: Vec::new(),
             elsewhere: Elsewhere::Ask,
@@ -156,6 +232,10 @@ impl Settings {
             unverified: Unverified::Print,
             presets: BTreeMap::new(),
             max_acts: 500,
+            cartoncloud: false,
+            push_duty: false,
+            pusher_wait: Duration::from_secs(10),
+            print_when: None,
         }
     }
 
@@ -163,9 +243,7 @@ impl Settings {
     pub fn accounts_for(&self, text: &str) -> Vec<AccountName> {
         let mut accounts: Vec<AccountName> = Vec::new();
         for route in &self.routes {
-            if route.scan.as_ref().is_none_or(|scan| scan.is_match(text))
-                && !accounts.contains(&route.account)
-            {
+            if route.scans(text) && !accounts.contains(&route.account) {
                 accounts.push(route.account.clone());
             }
         }
@@ -177,37 +255,136 @@ impl Settings {
         let mut routes = self.routes.iter().filter(|r| r.account == *account);
         routes
             .clone()
-            .find(|r| r.scan.as_ref().is_none_or(|scan| scan.is_match(text)))
+            .find(|r| r.scans(text))
             .or_else(|| routes.next())
             .map(|r| r.printer.clone())
             .or_else(|| self.printers.first().cloned())
     }
 
-    /// What to look up for a scan: a pattern's groups, else the fallbacks.
+    /// The route of a sale order, by its customer, its warehouse and its own number.
+    pub fn sale_route(&self, sale: &SaleOrder) -> Option<usize> {
+        self.routes
+            .iter()
+            .position(|r| r.takes(&sale.customer, &sale.warehouse) && r.scans(&sale.number))
+    }
+
+    /// The route of an order of the ledger. Its account stays what it was bought with.
+    pub fn route_of(&self, order: &Order) -> Option<usize> {
+        let fits = |r: &Route| {
+            r.account == order.account
+                && order
+                    .sale
+                    .as_ref()
+                    .is_none_or(|s| r.takes(&s.customer, &s.warehouse))
+        };
+        let by_name = |r: &Route| {
+            r.scans(&order.number) || order.reference.as_ref().is_some_and(|text| r.scans(text))
+        };
+        self.routes
+            .iter()
+            .position(|r| fits(r) && by_name(r))
+            .or_else(|| self.routes.iter().position(fits))
+    }
+
+    /// What to look up in Starshipit for a scan: a pattern's groups, else the fallbacks.
     pub fn lookups(&self, text: &str) -> Vec<(Lookup, String)> {
-        for pattern in &self.patterns {
-            let Some(found) = pattern.captures(text) else {
-                continue;
-            };
-            let groups: Vec<_> = [
+        let groups = self.groups(
+            text,
+            &[
                 ("order", Lookup::OrderNumber),
                 ("numeric", Lookup::OrderNumber),
                 ("reference", Lookup::Reference),
                 ("tracking", Lookup::Tracking),
-            ]
-            .into_iter()
-            .filter_map(|(group, lookup)| {
-                let text = found.name(group)?.as_str();
-                (!text.is_empty()).then(|| (lookup, text.to_owned()))
-            })
-            .collect();
-            if !groups.is_empty() {
-                return groups;
-            }
+            ],
+        );
+        if !groups.is_empty() {
+            return groups;
         }
         self.fallback
             .iter()
             .map(|lookup| (*lookup, text.to_owned()))
             .collect()
     }
+
+    /// What to look up in CartonCloud for a scan; nothing for what it cannot know (a tracking number,
+    /// an order that only Starshipit has).
+    pub fn sale_lookups(&self, text: &str) -> Vec<(Lookup, String)> {
+        let folded = text.to_ascii_lowercase();
+        if folded.starts_with("ss:") {
+            return Vec::new();
+        }
+        // `ORDER-cc:<uuid>`, a bare UUID, and the addresses of CartonCloud's own pages.
+        let id = match folded.strip_prefix("cc:") {
+            Some(id) => Some(id.to_owned()),
+            None => uuid_of(&folded).or_else(|| uuid_of(after(&folded, "/outbound-orders/")?)),
+        };
+        if let Some(id) = id {
+            return vec![(Lookup::Id, id)];
+        }
+        if let Some(page) = after(&folded, "/saleorders/view/") {
+            let digits: String = page.chars().take_while(char::is_ascii_digit).collect();
+            return vec![(Lookup::Numeric, digits)];
+        }
+        let groups = self.groups(
+            text,
+            &[
+                ("id", Lookup::Id),
+                ("order", Lookup::OrderNumber),
+                ("numeric", Lookup::Numeric),
+                ("reference", Lookup::OrderNumber),
+                ("tracking", Lookup::Tracking),
+            ],
+        );
+        let mut lookups = if groups.is_empty() {
+            let numeric = text.bytes().all(|b| b.is_ascii_digit());
+            self.fallback
+                .iter()
+                .filter_map(|lookup| match lookup {
+                    Lookup::Reference if numeric => Some(Lookup::Numeric),
+                    Lookup::OrderNumber | Lookup::Numeric | Lookup::Id => Some(*lookup),
+                    Lookup::Reference | Lookup::Tracking => None,
+                })
+                .map(|lookup| (lookup, text.to_owned()))
+                .collect()
+        } else {
+            groups
+        };
+        lookups.retain(|(lookup, _)| *lookup != Lookup::Tracking);
+        lookups
+    }
+
+    /// What the first pattern that fits makes of a text.
+    fn groups(&self, text: &str, wanted: &[(&str, Lookup)]) -> Vec<(Lookup, String)> {
+        for pattern in &self.patterns {
+            let Some(found) = pattern.captures(text) else {
+                continue;
+            };
+            let groups: Vec<_> = wanted
+                .iter()
+                .filter_map(|(group, lookup)| {
+                    let text = found.name(group)?.as_str();
+                    (!text.is_empty()).then(|| (*lookup, text.to_owned()))
+                })
+                .collect();
+            if !groups.is_empty() {
+                return groups;
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {
+    Some(&text[text.find(mark)? + mark.len()..])
+}
+
+/// The UUID at the start of a (folded) text, if nothing that could belong to it follows.
+fn uuid_of(text: &str) -> Option<String> {
+    let head = text.get(..36)?;
+    let ends = !text[36..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
+    let shaped = head.bytes().enumerate().all(|(n, b)| match n {
+        8 | 13 | 18 | 23 => b == b'-',
+        _ => b.is_ascii_hexdigit(),
+    });
+    (ends && shaped).then(|| head.to_owned())
 }

@@ -172,7 +172,9 @@ fn sign(secret: &SecretString, unix: i64, body: &str) -> String {
 fn judge(ended: Result<Reply, Trouble>) -> Delivery {
     let reply = match ended {
         Ok(reply) => reply,
-        Err(Trouble::NotSent(why) | Trouble::Clock(why) | Trouble::Broken(why)) => return again(why, None, true),
+        Err(Trouble::NotSent(why) | Trouble::Clock(why) | Trouble::Broken(why)) => {
+            return again(why, None, true);
+        }
     };
     match reply.status {
         200..=299 => Delivery::Done { handle: None },

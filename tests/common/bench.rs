@@ -4,11 +4,13 @@
 use super::cloud::Call;
 use super::memory::Refusal;
 use super::people::number_of;
+use super::sales::LateCreate;
 use super::{Journey, Mishap, Paper, Said, Step, World};
-use printstation::domain::order::IntentKind;
+use printstation::domain::order::{IntentKind, Standing};
+use printstation::domain::writeback::{ORDER_DOCUMENT, is_cartoncloud};
 use printstation::domain::{
-    AccountName, Code, Mono, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof, Record,
-    ScanReply,
+    AccountName, Code, Mono, Order, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof,
+    Record, RemoteOrder, SaleOrder, ScanReply,
 };
 use printstation::station::{Effect, Input, PageJob, Release, Token};
 use std::collections::VecDeque;
@@ -63,15 +65,69 @@ impl World {
                 account,
                 order_id,
                 why,
+                sale,
                 ..
             } => {
                 let result = self.cloud.look(&account, order_id);
+                let sale = sale.map(|uuid| self.cloud.read_sale(&uuid));
                 self.replies.push(Input::Looked {
                     order,
                     order_id,
                     why,
                     result,
+                    sale,
                 });
+            }
+            Effect::FindSale { act, texts } => {
+                let result = self.cloud.find_sales(&texts).map(|sales| {
+                    let known = |sale: &SaleOrder| {
+                        let id = OrderId::cartoncloud(&sale.uuid);
+                        self.memory.by_alias(&id.0).pop()
+                    };
+                    sales.into_iter().map(|s| (s.clone(), known(&s))).collect()
+                });
+                self.replies.push(Input::FoundSale { act, result });
+            }
+            Effect::LookNumber {
+                order,
+                account,
+                number,
+                ..
+            } => {
+                self.one_call_at_a_time(&order);
+                let result = self.cloud.look_number(&account, &number).map(|hits| {
+                    let known = |remote: &RemoteOrder| {
+                        let id = OrderId::starshipit(&remote.account, remote.order_id);
+                        self.memory.by_alias(&id.0.to_ascii_lowercase()).pop()
+                    };
+                    hits.into_iter().map(|h| (h.clone(), known(&h))).collect()
+                });
+                self.replies.push(Input::LookedNumber { order, result });
+            }
+            Effect::Create {
+                order,
+                account,
+                uuid,
+                number,
+                reference,
+                with,
+                ..
+            } => {
+                self.one_call_at_a_time(&order);
+                self.check_intended(&order, 0, Some(IntentKind::Create));
+                let create = LateCreate {
+                    at: Mono(self.now),
+                    account,
+                    uuid,
+                    number,
+                    reference,
+                };
+                let result = self.cloud.create(create, &with);
+                self.replies.push(Input::Created { order, result });
+            }
+            Effect::ProbeSales => {
+                let reachable = self.cloud.probe_sales();
+                self.replies.push(Input::SalesProbed { reachable });
             }
             Effect::Buy {
                 order,
@@ -192,6 +248,11 @@ impl World {
             !records.is_empty(),
             "an empty batch costs a flush for nothing"
         );
+        for record in &records {
+            if let Record::Order(order) = record {
+                self.owes_what_it_should(order);
+            }
+        }
         let full = self.memory.full;
         self.memory.full |= refused;
         let committed = self.memory.commit(records);
@@ -201,6 +262,34 @@ impl World {
             self.lists.pop_front();
             self.lists.push_front((0, VecDeque::new()));
             self.replies.push(Input::Full { act });
+        }
+    }
+
+    /// P2: a number and its writebacks are one record; a sink has one job.
+    fn owes_what_it_should(&self, order: &Order) {
+        let Some(route) = self.settings.route_of(order) else {
+            return;
+        };
+        let rule = &self.settings.routes[route].writeback;
+        let set = order.tracking();
+        let cancelled = matches!(
+            order.standing,
+            Standing::Cancelled | Standing::Refused(Code::OrderCancelled)
+        );
+        for sink in &rule.sinks {
+            let mut jobs = order.writebacks.iter().filter(|job| job.sink == *sink);
+            let job = jobs.next();
+            assert!(jobs.next().is_none(), "two jobs for {sink}: {order:?}");
+            let owed = !set.is_empty()
+                && !cancelled
+                && sink != ORDER_DOCUMENT
+                && (order.sale.is_some() || !is_cartoncloud(sink));
+            assert!(
+                !owed || job.is_some_and(|job| job.tracking == set),
+                "{set:?} without its writeback to {sink}: {order:?}"
+            );
+            let stale = job.is_some_and(|job| job.is_open() && job.tracking != set);
+            assert!(!stale, "an old set is still to be delivered: {order:?}");
         }
     }
 
@@ -413,6 +502,10 @@ fn call_of(effect: &Effect) -> Option<Call> {
         Effect::Clone { .. } => Call::Clone,
         Effect::LookRemade { .. } => Call::LookRemade,
         Effect::Probe(_) => Call::Probe,
+        Effect::LookNumber { .. } => Call::LookNumber,
+        Effect::Create { .. } => Call::Create,
+        Effect::FindSale { .. } => Call::FindSale,
+        Effect::ProbeSales => Call::ProbeSales,
         _ => return None,
     })
 }

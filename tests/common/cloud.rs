@@ -4,9 +4,10 @@
 //! another consignment, and `reprint` for an order without a label is counted as a fault of the
 //! station.
 
+use super::sales::LateCreate;
 use printstation::domain::{
     AccountName, Bought, CallFailure, Code, DocumentId, DocumentMeta, Mono, PageRole, Parcel,
-    RemoteOrder, RemoteStatus,
+    RemoteOrder, RemoteStatus, SaleOrder,
 };
 use printstation::station::{Lookup, PreparedPage, Remade};
 use std::collections::{BTreeMap, VecDeque};
@@ -23,6 +24,11 @@ pub enum Call {
     Clone,
     LookRemade,
     Probe,
+    LookNumber,
+    Create,
+    FindSale,
+    ReadSale,
+    ProbeSales,
 }
 
 /// How a call ends otherwise than well.
@@ -79,6 +85,15 @@ pub struct Cloud {
     pub calls: BTreeMap<Call, u32>,
     /// Every consignment that was sold to this station: (order number of the family, order id).
     pub sales: Vec<(String, i64)>,
+    /// CartonCloud's sale orders, by UUID.
+    pub sale_orders: BTreeMap<String, SaleOrder>,
+    pub next_numeric: u32,
+    /// CartonCloud alone does not answer, or refuses the station.
+    pub cc_down: bool,
+    pub cc_keyless: bool,
+    /// Every Starshipit order that was made of a sale order.
+    pub creates: Vec<(String, i64)>,
+    pub late_creates: Vec<LateCreate>,
 }
 
 impl Cloud {
@@ -194,9 +209,20 @@ impl Cloud {
         for (_, account, order_id) in due {
             self.sell(&account, order_id, false);
         }
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.late_creates)
+            .into_iter()
+            .partition(|create| now >= create.at);
+        self.late_creates = later;
+        for create in due {
+            self.commit_create(&create);
+        }
     }
 
-    fn begin(&mut self, call: Call, account: &AccountName) -> Result<Option<Fault>, CallFailure> {
+    pub(super) fn begin(
+        &mut self,
+        call: Call,
+        account: &AccountName,
+    ) -> Result<Option<Fault>, CallFailure> {
         *self.calls.entry(call).or_default() += 1;
         if self.down {
             return Err(failure(Fault::NotSent));
@@ -317,6 +343,7 @@ impl Cloud {
                         .reference
                         .as_ref()
                         .is_some_and(|r| r.eq_ignore_ascii_case(text)),
+                    Lookup::Numeric | Lookup::Id => panic!("Starshipit knows none"),
                     Lookup::Tracking => o.tracking.iter().any(|t| t.eq_ignore_ascii_case(text)),
                 };
                 let found: Vec<RemoteOrder> = self
@@ -452,7 +479,7 @@ fn commit(order: &mut CloudOrder, layout: &[(PageRole, &'static str, u16)], hide
         .collect();
 }
 
-fn failure(fault: Fault) -> CallFailure {
+pub(super) fn failure(fault: Fault) -> CallFailure {
     match fault {
         Fault::NotSent => CallFailure::NotSent {
             detail: "no route".to_owned(),

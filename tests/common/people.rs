@@ -5,7 +5,7 @@ use printstation::domain::order::{Intent, Standing};
 use printstation::domain::{
     ActId, Order, OrderId, Outcome, PageState, ScanReply, ScanText, Source, State, Timestamp,
 };
-use printstation::station::{Ask, AskKind, Input, Token};
+use printstation::station::{Ask, AskKind, Input, Token, WritebackVerb};
 
 impl World {
     /// Scans at the bench and lets everything come to rest; the last thing said to this scan.
@@ -72,6 +72,68 @@ impl World {
         });
         self.run();
         self.reply_to(token)
+    }
+
+    /// CartonCloud's custom button, as the hook hands it on.
+    pub fn print_asked(&mut self, number: &str) -> ScanReply {
+        let token = self.new_token(number.to_owned());
+        self.is_there(number);
+        let sale = self.cloud.sale(number).clone();
+        let known = self.known_sale(&sale);
+        self.handle(Input::PrintAsked {
+            token: Some(token),
+            sale: Box::new(sale),
+            known: known.map(Box::new),
+            source: Source {
+                trigger: "cartoncloud".to_owned(),
+                user: None,
+            },
+        });
+        self.run();
+        self.reply_to(token)
+    }
+
+    /// Reconcile reads Starshipit's list of labels.
+    pub fn made_elsewhere(&mut self, number: &str) {
+        let remote = self.cloud.by_number(number).remote.clone();
+        let sale = self.cloud.sale_orders.values().find(|s| s.number == number);
+        let sale = sale.cloned();
+        let id = OrderId::starshipit(&remote.account, remote.order_id);
+        let known = self.memory.by_alias(&id.0.to_ascii_lowercase()).pop();
+        let known = known.or_else(|| self.known_sale(sale.as_ref()?));
+        self.handle(Input::MadeElsewhere {
+            remote: Box::new(remote),
+            sale: sale.map(Box::new),
+            known: known.map(Box::new),
+        });
+        self.run();
+    }
+
+    /// A person decides about a writeback.
+    pub fn decide(&mut self, order: &OrderId, n: u32, verb: WritebackVerb) -> ScanReply {
+        let token = self.new_token(String::new());
+        let known = self.memory.order(order).cloned();
+        self.handle(Input::Writeback {
+            token: Some(token),
+            order: order.clone(),
+            known: known.map(Box::new),
+            n,
+            verb,
+            source: Source {
+                trigger: "http".to_owned(),
+                user: None,
+            },
+        });
+        self.run();
+        self.reply_to(token)
+    }
+
+    /// Last words about an order number.
+    pub fn said_times(&self, number: &str) -> usize {
+        self.said
+            .iter()
+            .filter(|s| s.last && s.reply.order.as_deref() == Some(number))
+            .count()
     }
 
     /// Counts what people ask for: a command may mean the last order of its scanner or the next one.
@@ -333,6 +395,14 @@ impl World {
 
 /// The order number behind what scenarios scan.
 pub fn number_of(text: &str) -> String {
+    // `cc:uuid-<number>~<n>`: how the virtual CartonCloud names a number's n-th sale order.
+    if let Some(named) = text.strip_prefix("cc:uuid-") {
+        return named
+            .split('~')
+            .next()
+            .unwrap_or(named)
+            .to_ascii_uppercase();
+    }
     let bare = ["REF-", "SO-"].iter().find_map(|p| text.strip_prefix(p));
     bare.unwrap_or(text).to_owned()
 }

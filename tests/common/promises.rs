@@ -1,7 +1,8 @@
 //! What must hold when everything has come to rest: the promises P1 to P6 of product.md.
 
 use super::{PREFIX, Paper, World};
-use printstation::domain::{OrderId, PageRole, PageState, State};
+use printstation::domain::writeback::is_due;
+use printstation::domain::{OrderId, PageRole, PageState, State, WritebackState};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ impl World {
         self.cloud.down = false;
         self.cloud.plan.clear();
         self.cloud.keyless.clear();
+        self.cloud.cc_down = false;
+        self.cloud.cc_keyless = false;
+        self.sinks.down = false;
+        self.sinks.plan.clear();
         self.memory.full = false;
         self.memory.no_new_orders = false;
         for printer in self.printers.values_mut() {
@@ -66,6 +71,62 @@ impl World {
                 .memory
                 .orders()
                 .all(|o| o.live().all(|s| !s.tracking.is_empty()))
+            && !self
+                .memory
+                .orders()
+                .any(|o| o.writebacks.iter().any(|job| is_due(o, job.n)))
+    }
+
+    /// What was printed has its numbers in every sink, once, and in no other order's place.
+    fn check_writebacks(&self) {
+        for order in self.memory.orders() {
+            let set = order.tracking();
+            for job in &order.writebacks {
+                if job.state == WritebackState::Done && job.tracking == set && !job.overwrite {
+                    let key = (order.id.clone(), job.sink.clone());
+                    let stands = self.sinks.stands.get(&key);
+                    let theirs = order.deeds.iter().any(|d| d.what.ends_with("keep theirs"));
+                    assert!(
+                        stands == Some(&set) || theirs,
+                        "{} calls {set:?} written to {}: {stands:?}",
+                        order.id,
+                        job.sink
+                    );
+                }
+                assert!(
+                    order.state() != State::Printed || job.state != WritebackState::Waiting,
+                    "{} is printed and its number waits",
+                    order.id
+                );
+                assert!(
+                    job.state != WritebackState::Pending,
+                    "{} never ends",
+                    job.sink
+                );
+            }
+        }
+        for ((id, sink), stands) in &self.sinks.stands {
+            let order = self
+                .memory
+                .order(id)
+                .expect("told of an order that is not durable");
+            for number in stands.iter().filter(|n| n.starts_with("TRK")) {
+                assert!(
+                    order.shipments.iter().any(|s| s.tracking.contains(number)),
+                    "{number} stands in {id} ({sink}) and is not its own"
+                );
+            }
+        }
+        let mut made: BTreeMap<&str, usize> = BTreeMap::new();
+        for (uuid, _) in &self.cloud.creates {
+            *made.entry(uuid).or_default() += 1;
+        }
+        for (uuid, times) in made {
+            assert!(
+                times <= 1,
+                "{uuid} was made a Starshipit order {times} times"
+            );
+        }
     }
 
     /// A person looks at the paper and answers what the station cannot know.
@@ -111,6 +172,7 @@ impl World {
 
     /// P1, P2, P4 and "nothing vanishes", once everything is at rest.
     pub fn check_promises(&self) {
+        self.check_writebacks();
         let mut families: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for ((account, _), order) in &self.cloud.orders {
             let sold = self
@@ -215,6 +277,7 @@ fn moving(state: State) -> bool {
     matches!(
         state,
         State::Buying
+            | State::Pushing
             | State::Replacing
             | State::Cloning
             | State::Printing

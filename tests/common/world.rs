@@ -22,12 +22,16 @@ mod memory;
 mod people;
 #[path = "promises.rs"]
 mod promises;
+#[path = "sales.rs"]
+mod sales;
 
 pub use cloud::{Call, Cloud, Fault};
 pub use memory::Memory;
+pub use sales::{Hitch, Sinks};
 
 use printstation::domain::{
-    Code, DocumentId, Moment, Mono, OrderId, Outcome, PrinterName, ScanReply, Signal, Timestamp,
+    Code, DocumentId, Moment, Mono, Order, OrderId, Outcome, PrinterName, SaleOrder, ScanReply,
+    Signal, Timestamp,
 };
 use printstation::station::{Effect, Input, PageJob, Release, Settings, Station, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -106,6 +110,7 @@ pub struct World {
     pub station: Station,
     pub cloud: Cloud,
     pub memory: Memory,
+    pub sinks: Sinks,
     pub printers: BTreeMap<PrinterName, Printer>,
     pub paper: Vec<Paper>,
     pub said: Vec<Said>,
@@ -172,6 +177,7 @@ impl World {
             settings,
             cloud: Cloud::new(),
             memory: Memory::default(),
+            sinks: Sinks::default(),
             printers: BTreeMap::new(),
             paper: Vec::new(),
             said: Vec::new(),
@@ -258,7 +264,36 @@ impl World {
             self.advance(step);
             self.handle(Input::Tick);
             self.run();
+            self.write_back();
+            self.run();
         }
+    }
+
+    /// The outbox tries everything that is due, once.
+    pub fn write_back(&mut self) {
+        let replies = self.sinks.attempt(self.memory.orders());
+        self.replies.extend(replies);
+    }
+
+    /// CartonCloud's poll: every sale order is told.
+    pub fn poll(&mut self) {
+        let sales: Vec<_> = self.cloud.sale_orders.values().cloned().collect();
+        for sale in sales {
+            let known = self.known_sale(&sale);
+            self.handle(Input::SaleSeen {
+                sale: Box::new(sale),
+                known: known.map(Box::new),
+            });
+        }
+    }
+
+    pub(super) fn known_sale(&self, sale: &SaleOrder) -> Option<Order> {
+        let linked = self.memory.by_alias(&OrderId::cartoncloud(&sale.uuid).0);
+        let unlinked = || {
+            let named = self.memory.by_alias(&sale.number.to_ascii_lowercase());
+            named.into_iter().find(|o| o.sale.is_none())
+        };
+        linked.into_iter().next().or_else(unlinked)
     }
 
     // ---- the shell ----
@@ -282,7 +317,7 @@ impl World {
             }
         }
         let glance = self.station.glance();
-        let bound = 24 + 12 * (glance.working + glance.queued + self.memory.open_orders());
+        let bound = 32 + 12 * (glance.working + glance.queued + self.memory.open_orders());
         assert!(
             effects.len() <= bound,
             "{} effects for one input: {effects:?}",
@@ -316,6 +351,15 @@ impl World {
             | Input::Remade { order, .. }
             | Input::LookedRemade { order, .. } => {
                 self.calls_out.remove(order);
+            }
+            Input::LookedNumber { order, .. } | Input::Created { order, .. } => {
+                self.calls_out.remove(order);
+            }
+            Input::Delivered {
+                order, n, tracking, ..
+            } => {
+                let key = (order.clone(), *n, tracking.clone());
+                self.sinks.out.retain(|out| *out != key);
             }
             Input::PageEnded {
                 order,
@@ -384,6 +428,7 @@ impl World {
         self.replies.clear();
         self.in_hand.clear();
         self.calls_out.clear();
+        self.sinks.out.clear();
         for printer in self.printers.values_mut() {
             printer.busy = false;
         }

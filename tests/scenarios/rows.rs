@@ -263,8 +263,7 @@ scenarios! {
                 .iter()
                 .map(|account| Route {
                     scan: Some(Regex::new(&format!("^{account}-")).unwrap()),
-                    account: (*account).into(),
-                    printer: "label".into(),
+                    ..Route::plain(account, "label")
                 })
                 .collect();
         });
