@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     reason = "a test stops at the first surprise; helpers are not seen as tests"
 )]
 
