@@ -177,12 +177,4 @@ impl CallFailure {
             Self::Refused { code, .. } => *code,
         }
     }
-
-    /// The same for a call to CartonCloud.
-    pub fn sale_code(&self) -> Code {
-        match self {
-            Self::NotSent { .. } | Self::Unknown { .. } => Code::CartoncloudUnreachable,
-            other => other.code(),
-        }
-    }
 }

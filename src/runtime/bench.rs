@@ -64,7 +64,7 @@ pub enum Request {
     BadScan(Source, String),
     /// A named order.
     Ask(Ask, Source),
-    /// A writeback: its order as the ledger knows it, its number, what to do.
+    /// A writeback: its order, its number, what to do.
     Writeback(Box<Order>, u32, WritebackVerb, Source),
 }
 
@@ -177,10 +177,10 @@ pub(super) async fn run(
                         Request::Scan(text, source) => Input::Scan { token, text, source },
                         Request::BadScan(source, why) => Input::BadScan { token, source, why },
                         Request::Ask(ask, source) => Input::Ask { token, ask, source },
-                        Request::Writeback(order, n, verb, source) => Input::Writeback {
+                        Request::Writeback(known, n, verb, source) => Input::Writeback {
                             token,
-                            order: order.id.clone(),
-                            known: Some(order),
+                            order: known.id.clone(),
+                            known: Some(known),
                             n,
                             verb,
                             source,

@@ -39,6 +39,7 @@ impl Hub {
         ledger: Ledger,
         starshipit: Starshipit,
         paper: Paper,
+        sales: Sales,
         fatal: watch::Sender<Option<String>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -46,7 +47,7 @@ impl Hub {
             ledger,
             starshipit,
             paper,
-            sales: Sales,
+            sales,
             waiters: Mutex::default(),
             pending: Mutex::default(),
             fatal,
@@ -194,7 +195,7 @@ impl Hub {
                 let look = self.starshipit.get(&account, order_id, priority);
                 let read = async {
                     match &sale {
-                        Some(uuid) => Some(self.sales.read(uuid).await),
+                        Some(uuid) => Some(self.sales.read(uuid, priority).await),
                         None => None,
                     }
                 };
@@ -496,19 +497,10 @@ impl Hub {
         };
         let found = self
             .starshipit
-            .look_up(
-                &[account],
-                starshipit::Lookup::OrderNumber,
-                number,
-                priority,
-            )
-            .await;
-        // An incomplete answer is none: what it leaves out might be the order.
-        if let Some((_, failure)) = found.failures.into_iter().next() {
-            return Err(failure);
-        }
-        let mut hits = Vec::with_capacity(found.hits.len());
-        for hit in found.hits {
+            .by_number(&account, number, priority)
+            .await?;
+        let mut hits = Vec::with_capacity(found.len());
+        for hit in found {
             let known = self
                 .known(&OrderId::starshipit(&hit.account, hit.order_id))
                 .await;

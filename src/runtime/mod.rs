@@ -8,7 +8,8 @@
 //! * `remade.rs`: the looks after a lost replace or clone
 //! * `owed.rs`: the web door's other side for writebacks
 //! * `outbox.rs`: the sinks there are, orders to them, results back
-//! * `sales.rs`: the seam to CartonCloud
+//! * `sales.rs`: what the station asks of CartonCloud, and the way from there into Starshipit
+//! * `watch.rs`: what CartonCloud and Starshipit are asked without a scan
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
@@ -27,6 +28,7 @@ mod remade;
 mod sales;
 mod scanners;
 mod service;
+mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};
 pub use compose::ComposeError;

@@ -11,8 +11,10 @@ use super::hub::Hub;
 use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
+use super::sales::Sales;
 use super::scanners;
-use crate::config::model::Config;
+use super::watch::Watcher;
+use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
 use crate::label::Worker;
@@ -174,7 +176,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             "the clock shows a time that cannot be"
         );
     }
-    let sinks = outbox::sinks(&config, &options.secret, clock)?;
+    let cloud = compose::cartoncloud(&config, &options.secret)?;
+    let fields = compose::field_maps(&config)?;
+    let sinks = outbox::sinks(&config, cloud.as_ref(), &ledger, &options.secret, clock)?;
+    let sales = cloud.map_or_else(Sales::default, |cloud| {
+        Sales::new(cloud, starshipit.clone(), fields)
+    });
     let owed: Vec<Order> = recovered.orders.clone();
     let (station, first) = Station::start(
         compose::station(&config),
@@ -191,7 +198,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (bench, messages) = bench::channel();
     let (fatal, fatal_rx) = watch::channel(None);
     let (drain, drain_rx) = watch::channel(false);
-    let hub = Hub::new(bench.clone(), ledger.clone(), starshipit, paper, fatal);
+    let hub = Hub::new(
+        bench.clone(),
+        ledger.clone(),
+        starshipit.clone(),
+        paper,
+        sales.clone(),
+        fatal,
+    );
     // Before the loop: no order may become durable unseen.
     let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter());
     drop(owed);
@@ -206,6 +220,24 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         GRACE,
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
+    watch_services(
+        &config,
+        Watcher {
+            sales: sales.clone(),
+            starshipit,
+            bench: bench.clone(),
+            ledger: ledger.clone(),
+            clock,
+            settings: compose::station(&config),
+            interval: config
+                .cartoncloud
+                .as_ref()
+                .map_or(Duration::MAX, |cloud| cloud.poll_interval),
+            statuses: compose::polled_statuses(&config),
+            mark: state_dir.join("cartoncloud-poll.json"),
+        },
+        &drain_rx,
+    );
     let (door, calls, events) = web::Station::new(CALLS);
     Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
     let token = match &config.web.token {
@@ -290,6 +322,20 @@ impl Running {
             Ok(Err(error)) => Exit::Failed(error.to_string()),
             Err(panic) => Exit::Failed(panic.to_string()),
         }
+    }
+}
+
+/// The tasks that look for themselves, as this station's duties and configuration want them.
+fn watch_services(config: &Config, watcher: Watcher, drain: &watch::Receiver<bool>) {
+    let prints = config
+        .cartoncloud
+        .as_ref()
+        .is_some_and(|cloud| cloud.print_when.is_some());
+    if prints || config.station.duties.contains(&Duty::Push) {
+        tokio::spawn(watcher.clone().poll(drain.clone()));
+    }
+    if config.station.duties.contains(&Duty::Reconcile) {
+        tokio::spawn(watcher.reconcile(drain.clone()));
     }
 }
 

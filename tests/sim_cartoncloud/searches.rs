@@ -285,14 +285,14 @@ async fn nasty_orders_are_as_nasty_as_promised() {
     let (status, made) = bench.admin(Method::POST, "nasty", json!(null)).await;
     assert_eq!(status, 200, "{made}");
     let orders = bench.server.orders();
-    let find = |reference: &str| orders.iter().filter(move |o| o.reference == reference);
+    let find = |reference: &'static str| orders.iter().filter(move |o| o.reference == reference);
     assert_eq!(find("WEB20417 | 7522600000000 | 0003").count(), 1);
     assert_eq!(find("NASTY-TWINS").count(), 2);
     assert_eq!(
         orders.iter().filter(|o| o.numeric_id == "990001").count(),
         2
     );
-    let address = |reference: &str| {
+    let address = |reference: &'static str| {
         find(reference).next().unwrap().order["details"]["deliver"]["address"].clone()
     };
     assert_eq!(

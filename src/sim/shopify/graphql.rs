@@ -403,7 +403,7 @@ pub(crate) fn cost(operation: &Operation) -> f64 {
             .filter(|f| !f.fields.is_empty())
             .map(|field| {
                 let first = field.arguments.get("first").and_then(Value::as_f64);
-                let times = first.map_or(1.0, |n| (n.max(1.0) + 1.0).log2().ceil());
+                let times = first.map_or(1.0, |n| ((n.max(1.0) + 1.0).log2() / 2.0).ceil());
                 1.0 + times * of(&field.fields)
             })
             .sum()
@@ -413,6 +413,15 @@ pub(crate) fn cost(operation: &Operation) -> f64 {
         return mutations.sum();
     }
     of(&operation.fields).max(1.0)
+}
+
+/// Points that an answer did cost: what was taken beyond them is given back.
+pub(crate) fn used(data: &Value) -> f64 {
+    match data {
+        Value::Object(members) => 1.0 + members.values().map(used).sum::<f64>(),
+        Value::Array(all) => all.iter().map(used).sum(),
+        _ => 0.0,
+    }
 }
 
 #[cfg(test)]

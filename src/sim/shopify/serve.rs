@@ -204,6 +204,7 @@ impl Shared {
             return (Some(call), asked, Fate::Reply(Reply::json(200, &reply)));
         }
         let switches = self.switches();
+        let (mutation, name) = (operation.mutation, shop.shop.clone());
         let shared = Arc::clone(&self);
         let done = blocking(move || {
             let mut desk = Desk {
@@ -223,7 +224,13 @@ impl Shared {
                 return (Some(call), asked, Fate::Reply(words(500)));
             }
         };
-        reply["extensions"] = json!({"cost": {"requestedQueryCost": cost, "actualQueryCost": cost, "throttleStatus": status}});
+        let actual = match mutation {
+            true => cost,
+            false => graphql::used(&reply["data"]).min(cost),
+        };
+        let status = self.give_back(&name, cost - actual, status);
+        reply["extensions"] = json!({"cost": {"requestedQueryCost": cost, "actualQueryCost": actual,
+            "throttleStatus": status}});
         let reply = Reply::json(200, &reply).with("x-shopify-api-version", version);
         (Some(call), asked, hits.after(reply))
     }
@@ -287,7 +294,7 @@ impl Shared {
     fn take(&self, shop: &str, cost: f64, empty: bool) -> (bool, Value) {
         let (most, back) = match self.switches().bucket {
             Bucket::Standard => (2000.0, 100.0),
-            Bucket::Tiny => (cost.max(50.0), 20.0),
+            Bucket::Tiny => (cost.max(50.0), 1.0),
         };
         let now = Instant::now();
         let mut all = held(&self.points);
@@ -308,6 +315,16 @@ impl Shared {
         }
         let status = json!({"maximumAvailable": most, "currentlyAvailable": points.left.floor(), "restoreRate": back});
         (taken, status)
+    }
+
+    /// The part of the cost that an answer did not need.
+    fn give_back(&self, shop: &str, points: f64, mut status: Value) -> Value {
+        let most = status["maximumAvailable"].as_f64().unwrap_or(0.0);
+        if let Some(there) = held(&self.points).get_mut(shop) {
+            there.left = (there.left + points).min(most);
+            status["currentlyAvailable"] = json!(there.left.floor());
+        }
+        status
     }
 }
 

@@ -25,6 +25,6 @@ switches! {
     }
     bucket: Bucket = "bucket", "points of the cost bucket" {
         Standard = "2000": "2000, 100 a second come back",
-        Tiny = "tiny": "one query's worth, 20 a second come back",
+        Tiny = "tiny": "one query's worth, 1 a second comes back",
     }
 }
