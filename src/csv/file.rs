@@ -14,10 +14,12 @@ const MODE: u32 = 0o640;
 /// Ids that are remembered, newest kept. Only those can come again whose delivery was not recorded
 /// before a cut: the backlog of one outage at most.
 const REMEMBERED: usize = 20_000;
+/// Column of the numbers.
+const TRACKING: usize = 6;
 /// Longest line that is read; ours are far shorter.
 const MAX_LINE: u64 = 64 * 1024;
 
-/// First half of the SHA-256 of an id: short, and two that are alike will not be met.
+/// First half of the SHA-256 of id and numbers: short, and two that are alike will not be met.
 type Print = [u8; 16];
 
 /// The folder, and the ids of the newest lines in it.
@@ -45,7 +47,7 @@ impl Folder {
             Some(known) => known,
             none => none.insert(Known::read(&self.dir)?),
         };
-        let print = print(&fields[0]);
+        let print = print(&fields[0], &fields[TRACKING]);
         if known.ids.contains(&print) {
             return Ok(());
         }
@@ -104,8 +106,9 @@ impl Known {
     }
 }
 
-fn print(id: &str) -> Print {
-    let hash = Sha256::digest(id.as_bytes());
+/// After REDO an undelivered job's name may come again with another set: both are looked at.
+fn print(id: &str, tracking: &str) -> Print {
+    let hash = Sha256::digest(format!("{id}\n{tracking}"));
     let mut print = Print::default();
     print.copy_from_slice(&hash[..16]);
     print
@@ -121,15 +124,16 @@ fn ids(path: &Path) -> io::Result<VecDeque<Print>> {
         if (&mut reader).take(MAX_LINE).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(ids);
         }
-        let whole = bytes
-            .strip_suffix(b"\n")
-            .and_then(|line| std::str::from_utf8(line).ok())
+        // A last line that is whole but for its end counts: [`mend`] keeps it.
+        let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        let whole = std::str::from_utf8(line)
+            .ok()
             .and_then(|line| parse(line.strip_suffix('\r').unwrap_or(line)));
         if let Some(fields) = whole {
             if ids.len() == REMEMBERED {
                 ids.pop_front();
             }
-            ids.push_back(print(&fields[0]));
+            ids.push_back(print(&fields[0], &fields[TRACKING]));
         }
     }
 }

@@ -137,6 +137,16 @@ async fn wherever_a_cut_ends_the_file_the_line_is_there_once_and_whole_afterward
     }
 }
 
+#[tokio::test]
+async fn a_name_that_comes_again_with_another_number_is_another_line() {
+    let dir = tempfile::tempdir().unwrap();
+    for tracking in ["T1", "T2", "T1", "T2"] {
+        let job = dispatch(1, "WEB-1", &[tracking]);
+        assert_eq!(csv(dir.path()).deliver(&job).await, DONE);
+    }
+    assert_eq!(text(dir.path()).lines().count(), 3);
+}
+
 #[test]
 fn formulas_and_line_breaks_are_made_harmless() {
     for (bad, good) in [

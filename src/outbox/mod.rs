@@ -9,11 +9,9 @@
 
 mod runner;
 pub mod schedule;
-mod tally;
 
 pub use runner::{Ended, Orders, Outbox, Settings, start};
 pub use schedule::{IsDue, Pace, Schedule};
-pub use tally::Summary;
 
 use crate::domain::writeback::Dispatch;
 use crate::domain::{Delivery, Timestamp};

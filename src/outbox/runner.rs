@@ -5,10 +5,9 @@
 //! one job. Nothing is connected before a job is due.
 
 use super::schedule::{Due, IsDue, Pace, Schedule};
-use super::tally::{Summary, Tally};
 use super::{Delivering, Sink};
 use crate::domain::writeback::Dispatch;
-use crate::domain::{Delivery, Mono, Order, OrderId};
+use crate::domain::{Delivery, Mono, Order, OrderId, Writeback};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
@@ -76,7 +75,8 @@ struct Shared {
 
 struct State {
     schedule: Schedule,
-    tally: Tally,
+    /// Orders with jobs that are open, and the sequence of their records.
+    open: BTreeMap<OrderId, u64>,
 }
 
 /// Starts the runner. Results go to `ended`, which slows the outbox down when it is full.
@@ -87,7 +87,7 @@ pub fn start(settings: Settings, orders: Arc<dyn Orders>, ended: mpsc::Sender<En
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             schedule,
-            tally: Tally::default(),
+            open: BTreeMap::new(),
         }),
         changed: Notify::new(),
         started: Instant::now(),
@@ -117,7 +117,7 @@ impl Outbox {
         let now = self.shared.now();
         let mut state = self.shared.state();
         state.schedule.observe(order, now);
-        state.tally.observe(order);
+        state.look(order);
         drop(state);
         self.shared.changed.notify_one();
     }
@@ -129,14 +129,9 @@ impl Outbox {
         self.shared.changed.notify_one();
     }
 
-    /// What is open, for `status`.
-    pub fn summary(&self) -> Summary {
-        self.shared.state().tally.sum()
-    }
-
     /// Orders that have jobs with which the station or a person still has to deal.
     pub fn open(&self) -> Vec<OrderId> {
-        self.shared.state().tally.orders()
+        self.shared.state().open.keys().cloned().collect()
     }
 
     /// Systems that cannot be reached now.
@@ -152,6 +147,20 @@ impl Outbox {
         self.shared.stop.send_replace(Some(Instant::now() + grace));
         // The runner holds the only receiver.
         self.shared.stop.closed().await;
+    }
+}
+
+impl State {
+    /// Records that come late change nothing.
+    fn look(&mut self, order: &Order) {
+        if self.open.get(&order.id).is_some_and(|seq| *seq > order.seq) {
+            return;
+        }
+        if order.writebacks.iter().any(Writeback::is_open) {
+            self.open.insert(order.id.clone(), order.seq);
+        } else {
+            self.open.remove(&order.id);
+        }
     }
 }
 

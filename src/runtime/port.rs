@@ -7,7 +7,6 @@ use crate::config::model::{Config, Scanner, ScannerConnection};
 use crate::domain::outcome::{Candidate, Timings};
 use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
 use crate::ledger::Query;
-use crate::outbox::Outbox;
 use crate::station::{Ask, AskKind, Glance, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
 use serde_json::{Value, json};
@@ -270,7 +269,7 @@ impl Port {
                 })
             })
             .collect();
-        let owed = self.hub.outbox().map(Outbox::summary).unwrap_or_default();
+        let owed = glance.writebacks;
         let question = glance
             .question
             .as_ref()

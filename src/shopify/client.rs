@@ -378,7 +378,10 @@ fn fault(faults: &[Fault]) -> Ended {
             .as_ref()
             .and_then(|e| e.required_access.as_deref())
             .unwrap_or_else(|| fault.text());
-        let scopes = scopes_in(wanted);
+        let mut scopes = scopes_in(wanted);
+        if scopes.is_empty() {
+            scopes.extend(scope_of(fault.text()));
+        }
         let why = if scopes.is_empty() {
             fault.text().to_owned()
         } else {
@@ -394,6 +397,18 @@ fn fault(faults: &[Fault]) -> Ended {
     }
     let texts: Vec<&str> = faults.iter().take(4).map(Fault::text).collect();
     Ended::Failed(Failure::Refused(tidy(&texts.join("; "), MAX_WHY)))
+}
+
+/// The scope behind a field, where the words only name the field.
+fn scope_of(text: &str) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase();
+    if text.contains("fulfillmentcreate") || text.contains("fulfillmenttracking") {
+        return Some(SCOPES[2]);
+    }
+    if text.contains("fulfillmentorder") {
+        return Some(SCOPES[1]);
+    }
+    text.contains("order").then_some(SCOPES[0])
 }
 
 /// Words such as `read_orders`.
