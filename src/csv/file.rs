@@ -75,6 +75,16 @@ impl Known {
         }
         // By date: the form of the name sorts.
         names.sort();
+        // What a cut left in the file that was written last: a line that counts is to be readable.
+        if let Some(newest) = names.last() {
+            let path = dir.join(newest);
+            let mended = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .open(&path)
+                .and_then(|mut file| mend(&mut file).and_then(|_| file.sync_all()));
+            mended.map_err(|error| durable::at(&path, &error))?;
+        }
         let mut files = Vec::new();
         let mut count = 0;
         for name in names.iter().rev() {

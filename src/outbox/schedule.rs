@@ -8,6 +8,8 @@
 //!
 //! Invariant: a job that its order says is due is in here until an order says otherwise; no result
 //! removes it. Kept per job: its number, sink, and when it is next tried; never an order.
+//!
+//! Long because queue, pause and order of jobs are one state: a change in one is a change in all.
 
 use crate::domain::{Delivery, Mono, Order, OrderId, Timestamp, Writeback};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -1,4 +1,6 @@
 //! The schedule: nothing starved, nothing lost, nothing doubled, whatever happens and when.
+//!
+//! Long because every promise has its case.
 
 use super::*;
 use crate::domain::{Writeback, WritebackState};

@@ -4,7 +4,8 @@
 //! Keys are in headers marked sensitive or in one form body, and in no text that leaves this file.
 
 use super::Access;
-use super::wire::{self, Data, Errors, Fault, Reply, Token};
+use super::bucket::Bucket;
+use super::wire::{Data, Errors, Fault, Reply, Token};
 use crate::domain::Delivery;
 use crate::system::http::{Http, Trouble, tidy};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
@@ -22,8 +23,6 @@ const MAX_REPLY: usize = 2 << 20;
 const THROTTLED_TRIES: u32 = 3;
 /// A longer wait than this is the schedule's business.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Cost of an operation that was not asked before, in points.
-const FIRST_GUESS: f64 = 60.0;
 /// A token is renewed this long before its end.
 const EARLY: Duration = Duration::from_secs(3600);
 /// Life of a token whose reply does not tell.
@@ -89,21 +88,6 @@ struct Held {
     until: Instant,
     /// Scopes that were asked for and not given.
     missing: Vec<&'static str>,
-}
-
-/// Points that are left, as the last reply told.
-#[derive(Default)]
-struct Bucket {
-    known: Option<Known>,
-}
-
-struct Known {
-    available: f64,
-    most: f64,
-    per_second: f64,
-    at: Instant,
-    /// Points of the dearest operation seen.
-    cost: f64,
 }
 
 impl Client {
@@ -447,54 +431,6 @@ fn header(token: &str) -> Result<HeaderValue, Failure> {
         .map_err(|_| Failure::Denied("Shopify's token is no token".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-impl Bucket {
-    fn learn(&mut self, cost: &wire::Cost) {
-        let Some(status) = &cost.throttle_status else {
-            return;
-        };
-        let sane = |n: f64| n.is_finite() && n >= 0.0;
-        if !sane(status.currently_available) || !sane(status.restore_rate) {
-            return;
-        }
-        let seen = self.known.as_ref().map_or(FIRST_GUESS, |known| known.cost);
-        let cost = cost.requested_query_cost.filter(|c| sane(*c));
-        self.known = Some(Known {
-            available: status.currently_available,
-            most: status.maximum_available,
-            // No restoring bucket is empty for good.
-            per_second: status.restore_rate.max(1.0),
-            at: Instant::now(),
-            cost: cost.map_or(seen, |c| c.max(1.0)),
-        });
-    }
-
-    fn wait(&self) -> Duration {
-        let Some(known) = &self.known else {
-            return Duration::ZERO;
-        };
-        let lacking = known.cost.min(known.most) - known.now();
-        if lacking <= 0.0 {
-            return Duration::ZERO;
-        }
-        Duration::try_from_secs_f64(lacking / known.per_second).unwrap_or(Duration::MAX)
-    }
-
-    /// Others that ask at the same time must not count on the same points.
-    fn spend(&mut self) {
-        if let Some(known) = &mut self.known {
-            known.available = (known.now() - known.cost).max(0.0);
-            known.at = Instant::now();
-        }
-    }
-}
-
-impl Known {
-    fn now(&self) -> f64 {
-        let restored = self.at.elapsed().as_secs_f64() * self.per_second;
-        (self.available + restored).min(self.most)
-    }
 }
 
 #[cfg(test)]

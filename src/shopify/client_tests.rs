@@ -1,6 +1,7 @@
 //! What replies mean, without a network.
 
 use super::*;
+use crate::shopify::wire;
 
 fn client(token: &str) -> Client {
     let base = crate::system::http::address("https://tea.myshopify.com").unwrap();

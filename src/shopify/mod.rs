@@ -9,6 +9,7 @@
 //! another number is never replaced unless a person said so; an order of another customer never comes
 //! here. Reference: api/shopify.md.
 
+mod bucket;
 mod carriers;
 mod client;
 mod plan;
