@@ -36,6 +36,10 @@ fn env(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
+/// How long the last numbers may take once every cable is plugged in: longer than the longest backoff
+/// of a system that is found to answer again.
+const WRITTEN: Duration = Duration::from_secs(90);
+
 /// Customers of the simulated warehouse, the account that ships for each, and the status that sends
 /// its orders to Starshipit.
 const ROUTES: [(&str, &str, &str); 3] = [
@@ -166,7 +170,7 @@ tenant_id = "{tenant}"
 client_id = {{ env = "CARTONCLOUD_ID" }}
 client_secret = {{ env = "CARTONCLOUD_SECRET" }}
 poll_interval = "1s"
-requests_per_minute = 12000
+requests_per_minute = 6000
 [cartoncloud.push]
 enabled = true
 order_number = "{{customer.references.code}}-{{references.customer}}"
@@ -413,6 +417,11 @@ async fn every_order_ships_once_and_every_number_arrives_once_whatever_fails() {
                 site.cables[cable].plug();
             }
         }
+        if ROUTES[sale.route].2 == "PICKED" {
+            // A consignment is made when the order is packed; the poll may not have seen PICKED.
+            site.admin("cartoncloud", &path, Some(json!({ "status": "PACKED" })))
+                .await;
+        }
         // Each scan is a packer that does not wait; a kill may swallow it.
         site.scan(&station, &sale.uuid, "").await;
         tokio::time::sleep(Duration::from_millis(rng.random_range(0..120))).await;
@@ -457,18 +466,24 @@ async fn every_order_ships_once_and_every_number_arrives_once_whatever_fails() {
         }
     }
     // Every number arrives by itself.
-    let deadline = Instant::now() + 3 * PATIENCE;
+    let deadline = Instant::now() + WRITTEN;
     loop {
         let status = site.status(&station).await;
         if status["writebacks"]["pending"] == 0 {
             assert_eq!(status["writebacks"]["conflicts"], 0, "{status}");
             break;
         }
-        assert!(
-            Instant::now() < deadline,
-            "seed {seed}: {status} {:#?}",
-            site.lines(&station, "/api/writebacks").await
-        );
+        if Instant::now() >= deadline {
+            let open: Vec<String> = site
+                .lines(&station, "/api/writebacks")
+                .await
+                .iter()
+                .filter(|job| job["state"] != "done")
+                .map(Value::to_string)
+                .collect();
+            let log = std::fs::read_to_string(site.dir.path().join("run.log")).unwrap_or_default();
+            panic!("seed {seed}: {status}\n{}\n{log}", open.join("\n"));
+        }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     check(&site, &station, &sales, seed, &labels).await;

@@ -87,11 +87,17 @@ pub fn is_due(order: &Order, n: u32) -> bool {
         return false;
     };
     let job = &order.writebacks[at];
-    job.state == WritebackState::Pending
-        && (job.sink != ORDER_DOCUMENT
-            || !order.writebacks[..at]
-                .iter()
-                .any(|earlier| is_real(&earlier.sink) && earlier.is_open()))
+    if job.state != WritebackState::Pending {
+        return false;
+    }
+    // A number is durable before its label is in the spool (contract 11).
+    let at_hand = || order.live().all(|s| s.stored || s.is_elsewhere());
+    let spared = || {
+        order.writebacks[..at]
+            .iter()
+            .any(|earlier| is_real(&earlier.sink) && earlier.is_open())
+    };
+    job.sink != ORDER_DOCUMENT || (at_hand() && !spared())
 }
 
 /// The order's live numbers stand where `require` wants them. An order without numbers, or a route

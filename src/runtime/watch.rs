@@ -32,6 +32,8 @@ const RECONCILE: Duration = Duration::from_secs(300);
 const LABELLED_SINCE: Duration = Duration::from_secs(24 * 3600);
 /// New labels of others that one look takes up.
 const TAKEN_UP: usize = 25;
+/// Between two looks whether the ledger's index is whole.
+const INDEX: Duration = Duration::from_millis(200);
 /// Wait after CartonCloud refused or did not answer.
 const PAUSE: Duration = Duration::from_secs(15);
 
@@ -177,11 +179,21 @@ impl Watcher {
         if let Ok(Some(order)) = self.bench.order(id.clone()).await {
             return Some(order);
         }
-        let (ledger, alias) = (self.ledger.clone(), id.0.to_ascii_lowercase());
-        tokio::task::spawn_blocking(move || ledger.find(&alias).orders.into_iter().next())
-            .await
-            .ok()
-            .flatten()
+        loop {
+            let (ledger, alias) = (self.ledger.clone(), id.0.to_ascii_lowercase());
+            match tokio::task::spawn_blocking(move || ledger.find(&alias)).await {
+                Ok(mut found) if found.complete || !found.orders.is_empty() => {
+                    return found.orders.drain(..).next();
+                }
+                // Nobody stands at the bench for this: it waits until the index is whole, so that no
+                // order is taken for a new one.
+                Ok(_) => tokio::time::sleep(INDEX).await,
+                Err(panic) => {
+                    tracing::error!(error = %panic, "the ledger's look-up failed");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
     }
 
     /// Looks for labels that were made elsewhere, until `stop`.

@@ -137,9 +137,10 @@ fn keep_fallback_last(order: &mut Order, rule: &WritebackRule) {
     });
 }
 
-fn next_number(order: &Order, older: Option<&Writeback>) -> u32 {
+fn next_number(order: &mut Order, older: Option<&Writeback>) -> u32 {
     let highest = order.writebacks.iter().chain(older).map(|job| job.n).max();
-    highest.unwrap_or(0).saturating_add(1)
+    order.last_job = order.last_job.max(highest.unwrap_or(0)).saturating_add(1);
+    order.last_job
 }
 
 /// Numbers that REDO has made void: one of them may stand where the set goes.

@@ -330,6 +330,7 @@ impl World {
             shipments: Vec::new(),
             intent: None,
             writebacks: Vec::new(),
+            last_job: 0,
             fingerprint: String::new(),
             deeds: Vec::new(),
             created: Timestamp(0),

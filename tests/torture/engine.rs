@@ -62,6 +62,7 @@ pub fn order(id: u64, len: usize, closed: bool) -> Order {
         }],
         intent: None,
         writebacks: Vec::new(),
+        last_job: 0,
         fingerprint: String::new(),
         deeds: Vec::new(),
         created: NOW,
