@@ -9,7 +9,8 @@ mod world;
 
 use printstation::domain::{Code, PageRole, ScanText, Source};
 use printstation::station::{
-    AskKind, Confirm, Elsewhere, Input, PrinterRule, Release, ScanMode, Settings, Station,
+    AskKind, Confirm, Elsewhere, Input, PrintWhen, PrinterRule, Release, ScanMode, Settings,
+    Station, WritebackVerb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +18,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use rand::{Rng, SeedableRng};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
-use world::{Call, Fault, Journey, PREFIX, World};
+use world::{Call, Fault, Hitch, Journey, PREFIX, World};
 
 /// Steps without `PRINTSTATION_STEPS`: enough to find most faults, quick enough for every commit.
 const STEPS: usize = 20_000;
@@ -69,6 +70,19 @@ enum Op {
     LedgerFull(bool),
     SpoolLost,
     Layout(u8),
+    Poll,
+    PrintAsked(&'static str),
+    MadeElsewhere(&'static str),
+    Status(&'static str, &'static str),
+    PrintNow(&'static str, bool),
+    Reentered(&'static str),
+    CartonCloud(bool),
+    WriteBack,
+    SinksDown(bool),
+    Hitch(Hitch),
+    /// Somebody writes another number into a sink.
+    Theirs(&'static str),
+    Decide(&'static str, WritebackVerb),
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +92,9 @@ struct Shop {
     mode: ScanMode,
     release: Release,
     office: bool,
+    cartoncloud: bool,
+    pusher: bool,
+    on_purchase: bool,
 }
 
 fn shop() -> impl Strategy<Value = Shop> {
@@ -87,13 +104,19 @@ fn shop() -> impl Strategy<Value = Shop> {
         prop_oneof![6 => Just(ScanMode::Print), 1 => Just(ScanMode::Arm)],
         prop_oneof![2 => Just(Release::Ask), 1 => Just(Release::Print)],
         any::<bool>(),
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.3),
     )
-        .prop_map(|(elsewhere, confirm, mode, release, office)| Shop {
+        .prop_map(|(elsewhere, confirm, mode, release, office, cartoncloud, pusher, on_purchase)| Shop {
             elsewhere,
             confirm,
             mode,
             release,
             office,
+            cartoncloud,
+            pusher,
+            on_purchase,
         })
 }
 
@@ -138,6 +161,34 @@ fn op() -> impl Strategy<Value = Op> {
         2 => prop::bool::weighted(0.3).prop_map(Op::LedgerFull),
         1 => Just(Op::SpoolLost),
         1 => (0..4_u8).prop_map(Op::Layout),
+        40 => sale_op(),
+    ]
+}
+
+fn sale_op() -> impl Strategy<Value = Op> {
+    let order = || prop::sample::select(&["WEB-1", "WEB-2", "TEA-1"][..]);
+    let status = prop::sample::select(&["PACKED", "DISPATCHED", "REJECTED", "DRAFT", "PICKED"][..]);
+    let hitch = prop::sample::select(&[Hitch::Retry, Hitch::Lost, Hitch::Unsupported][..]);
+    let verb = prop::sample::select(
+        &[
+            WritebackVerb::Retry,
+            WritebackVerb::KeepOurs,
+            WritebackVerb::KeepTheirs,
+        ][..],
+    );
+    prop_oneof![
+        8 => Just(Op::Poll),
+        3 => order().prop_map(Op::PrintAsked),
+        2 => order().prop_map(Op::MadeElsewhere),
+        4 => (order(), status).prop_map(|(order, status)| Op::Status(order, status)),
+        3 => (order(), any::<bool>()).prop_map(|(order, now)| Op::PrintNow(order, now)),
+        1 => order().prop_map(Op::Reentered),
+        2 => any::<bool>().prop_map(Op::CartonCloud),
+        8 => Just(Op::WriteBack),
+        2 => any::<bool>().prop_map(Op::SinksDown),
+        3 => hitch.prop_map(Op::Hitch),
+        1 => order().prop_map(Op::Theirs),
+        2 => (order(), verb).prop_map(|(order, verb)| Op::Decide(order, verb)),
     ]
 }
 
@@ -160,6 +211,10 @@ fn call() -> impl Strategy<Value = Call> {
         2 => Just(Call::Replace),
         2 => Just(Call::Clone),
         1 => Just(Call::LookRemade),
+        2 => Just(Call::LookNumber),
+        4 => Just(Call::Create),
+        2 => Just(Call::FindSale),
+        2 => Just(Call::ReadSale),
     ]
 }
 
@@ -193,10 +248,32 @@ fn run(shop: &Shop, ops: &[Op]) {
             printer: "office".into(),
         });
     }
+    settings.cartoncloud = shop.cartoncloud;
+    settings.push_duty = shop.pusher;
+    settings.print_when = Some(PrintWhen {
+        path: "properties.printNow".to_owned(),
+        equals: "true".to_owned(),
+    });
+    let route = &mut settings.routes[0];
+    route.push.enabled = true;
+    route.writeback.sinks = ["sale_order", "consignment", "order_document", "webhook:1"]
+        .map(str::to_owned)
+        .to_vec();
+    route.writeback.on_purchase = shop.on_purchase;
     let mut world = World::with(settings);
     world.disturbed = true;
     for number in ["WEB-1", "WEB-2", "TEA-1"] {
-        world.order(number);
+        // One of them is CartonCloud's alone, and one Starshipit's.
+        if shop.cartoncloud && number != "TEA-1" {
+            world.cloud.sell_order("TEA", number);
+        }
+        if !shop.cartoncloud || number != "WEB-1" {
+            world.order(number);
+        }
+        if shop.cartoncloud && number == "WEB-2" {
+            let reference = world.cloud.sale(number).numeric_id.clone();
+            world.cloud.by_number(number).remote.reference = reference;
+        }
     }
     for op in ops {
         step(&mut world, op);
@@ -253,17 +330,21 @@ fn step(world: &mut World, op: &Op) {
         // that window is stated, not closed, and not what is tested here.
         Op::LabelElsewhere(number) => {
             world.run();
-            if world.durable_intent(number).is_none() {
+            if world.durable_intent(number).is_none() && world.cloud.has_order(number) {
                 world.cloud.label_elsewhere_if_unsold(number);
             }
         }
         Op::Archived(number) => {
             world.run();
-            if world.durable_intent(number).is_none() {
+            if world.durable_intent(number).is_none() && world.cloud.has_order(number) {
                 world.cloud.archive_if_unsold(number);
             }
         }
-        Op::Changed(number) => world.cloud.change(number),
+        Op::Changed(number) => {
+            if world.cloud.has_order(number) {
+                world.cloud.change(number);
+            }
+        }
         Op::LedgerFull(full) => world.memory.full = *full,
         Op::SpoolLost => world.spool.clear(),
         Op::Layout(n) => {
@@ -280,6 +361,67 @@ fn step(world: &mut World, op: &Op) {
                 ],
             };
         }
+        other => sale_step(world, other),
+    }
+}
+
+/// What CartonCloud, the sinks and those who look after them do.
+fn sale_step(world: &mut World, op: &Op) {
+    let sold = |world: &World, number: &str| {
+        let mut sales = world.cloud.sale_orders.values();
+        sales.any(|s| s.number == number)
+    };
+    match op {
+        Op::Poll => world.poll(),
+        Op::PrintAsked(number) if sold(world, number) => {
+            world.print_asked(number);
+        }
+        Op::MadeElsewhere(number) => {
+            world.run();
+            if world.cloud.has_order(number) {
+                world.made_elsewhere(number);
+            }
+        }
+        Op::Status(number, status) if sold(world, number) => {
+            world.cloud.sale_status(number, status)
+        }
+        Op::PrintNow(number, now) if sold(world, number) => {
+            if *now {
+                world.is_there(number);
+            }
+            let sale = world.cloud.sale(number);
+            sale.raw["properties"]["printNow"] = serde_json::json!(now);
+            sale.version += 1;
+        }
+        Op::Reentered(number) if sold(world, number) => {
+            world.run();
+            // Between a create and the end of its settle time CartonCloud's own screen is as
+            // dangerous as a second station.
+            if world.durable_intent(number).is_none() {
+                world.cloud.reenter(number);
+            }
+        }
+        Op::CartonCloud(up) => world.cloud.cc_down = !up,
+        Op::WriteBack => world.write_back(),
+        Op::SinksDown(down) => world.sinks.down = *down,
+        Op::Hitch(hitch) => world.sinks.plan.push_back(*hitch),
+        Op::Theirs(number) => {
+            if let Some(order) = world.memory.orders().find(|o| o.number == *number) {
+                let key = (order.id.clone(), "consignment".to_owned());
+                let stands = world.sinks.stands.entry(key).or_default();
+                if stands.is_empty() {
+                    stands.push("THEIRS".to_owned());
+                }
+            }
+        }
+        Op::Decide(number, verb) => {
+            let order = world.memory.orders().find(|o| o.number == *number);
+            let job = order.and_then(|o| Some((o.id.clone(), o.writebacks.first()?.n)));
+            if let Some((id, n)) = job {
+                world.decide(&id, n, *verb);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -509,14 +509,22 @@ impl Hub {
         Ok(hits)
     }
 
-    /// What the ledger knows by an order's id.
+    /// What the ledger knows by an order's id: the one whose sale order it is now before one whose it
+    /// was.
     async fn known(&self, id: &OrderId) -> Option<Order> {
         let alias = id.0.to_ascii_lowercase();
         let ledger = self.ledger.clone();
-        tokio::task::spawn_blocking(move || ledger.find(&alias))
+        let mut orders = tokio::task::spawn_blocking(move || ledger.find(&alias))
             .await
-            .map(|found| found.orders.into_iter().next())
-            .unwrap_or_default()
+            .map(|found| found.orders)
+            .unwrap_or_default();
+        let linked = |o: &Order| {
+            o.sale
+                .as_ref()
+                .is_some_and(|sale| OrderId::cartoncloud(&sale.uuid) == *id)
+        };
+        let at = orders.iter().position(linked).unwrap_or_default();
+        (at < orders.len()).then(|| orders.swap_remove(at))
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

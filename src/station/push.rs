@@ -287,7 +287,8 @@ impl Station {
                 self.pushed(id, &remote, now, out);
             }
             Err(failure) => {
-                if self.waiting_act(id).is_none() {
+                let refused = matches!(failure, CallFailure::Refused { .. });
+                if !refused && self.waiting_act(id).is_none() {
                     self.pause_pushes(id, PAUSE, now);
                 }
                 self.call_failed(id, failure, now, out);

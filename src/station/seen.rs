@@ -317,13 +317,13 @@ impl Station {
         self.watch_for_number(&id, now);
     }
 
-    /// An order that no sale order stands for is remembered only where somebody is to be told.
+    /// An order that no sale order stands for is remembered only where there are none, and somebody is
+    /// to be told.
     fn tells_without_sale(&self, remote: &RemoteOrder) -> bool {
-        self.settings
-            .routes
-            .iter()
-            .find(|r| r.account == remote.account)
-            .is_some_and(|r| r.writeback.sinks.iter().any(|sink| !is_cartoncloud(sink)))
+        let mut routes = self.settings.routes.iter();
+        let route = routes.find(|r| r.account == remote.account);
+        !self.settings.cartoncloud
+            && route.is_some_and(|r| r.writeback.sinks.iter().any(|sink| !is_cartoncloud(sink)))
     }
 }
 

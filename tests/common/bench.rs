@@ -81,8 +81,8 @@ impl World {
             Effect::FindSale { act, texts } => {
                 let result = self.cloud.find_sales(&texts).map(|sales| {
                     let known = |sale: &SaleOrder| {
-                        let id = OrderId::cartoncloud(&sale.uuid);
-                        self.memory.by_alias(&id.0).pop()
+                        let found = self.known_sale(sale);
+                        found.filter(|o| o.sale.is_some() || o.id.0.starts_with("cc:"))
                     };
                     sales.into_iter().map(|s| (s.clone(), known(&s))).collect()
                 });

@@ -153,6 +153,21 @@ impl Cloud {
             .expect("the scenario made this order")
     }
 
+    /// There is a live order of this number.
+    pub fn has_order(&self, number: &str) -> bool {
+        let live = |o: &CloudOrder| o.remote.number == number && !o.remote.archived;
+        self.orders.values().any(live)
+    }
+
+    /// Numbers that came late are there now.
+    pub fn show_numbers(&mut self) {
+        for order in self.orders.values_mut() {
+            if let Some(number) = order.hidden_number.take() {
+                order.remote.tracking = vec![number];
+            }
+        }
+    }
+
     /// Somebody makes the label in Starshipit's own screen.
     pub fn label_elsewhere(&mut self, number: &str) {
         let layout = self.layout.clone();

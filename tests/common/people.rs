@@ -3,7 +3,8 @@
 use super::{PREFIX, Paper, Printer, World};
 use printstation::domain::order::{Intent, Standing};
 use printstation::domain::{
-    ActId, Order, OrderId, Outcome, PageState, ScanReply, ScanText, Source, State, Timestamp,
+    ActId, Order, OrderId, Outcome, PageState, SaleOrder, ScanReply, ScanText, Source, State,
+    Timestamp,
 };
 use printstation::station::{Ask, AskKind, Input, Token, WritebackVerb};
 
@@ -174,7 +175,10 @@ impl World {
             }
             Some(_) => {}
             None => {
-                self.there_again(trigger, &number_of(text));
+                let numeric = |s: &&SaleOrder| s.numeric_id.as_deref() == Some(text);
+                let sale = self.cloud.sale_orders.values().find(numeric);
+                let number = sale.map_or_else(|| number_of(text), |s| s.number.clone());
+                self.there_again(trigger, &number);
             }
         }
     }
@@ -199,7 +203,7 @@ impl World {
         }
     }
 
-    fn is_there(&mut self, number: &str) {
+    pub fn is_there(&mut self, number: &str) {
         *self.released.entry(number.to_owned()).or_default() += 1;
         self.to_announce.remove(number);
     }

@@ -53,11 +53,7 @@ impl World {
             printer.trouble = None;
             printer.plan.clear();
         }
-        for order in self.cloud.orders.values_mut() {
-            if let Some(number) = order.hidden_number.take() {
-                order.remote.tracking = vec![number];
-            }
-        }
+        self.cloud.show_numbers();
     }
 
     fn settled(&self) -> bool {
@@ -98,21 +94,14 @@ impl World {
                     "{} is printed and its number waits",
                     order.id
                 );
-                assert!(
-                    job.state != WritebackState::Pending,
-                    "{} never ends",
-                    job.sink
-                );
+                assert!(!is_due(order, job.n), "{} never ends", job.sink);
             }
         }
         for ((id, sink), stands) in &self.sinks.stands {
-            let order = self
-                .memory
-                .order(id)
-                .expect("told of an order that is not durable");
+            let order = self.memory.order(id);
             for number in stands.iter().filter(|n| n.starts_with("TRK")) {
                 assert!(
-                    order.shipments.iter().any(|s| s.tracking.contains(number)),
+                    order.is_some_and(|o| o.shipments.iter().any(|s| s.tracking.contains(number))),
                     "{number} stands in {id} ({sink}) and is not its own"
                 );
             }

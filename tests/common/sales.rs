@@ -254,10 +254,9 @@ impl Cloud {
         with: &Choices,
     ) -> Result<RemoteOrder, CallFailure> {
         let fault = self.begin(Call::Create, &create.account)?;
-        let sale = self
-            .sale_orders
-            .get(&create.uuid)
-            .expect("created for a sale order that is there");
+        let Some(sale) = self.sale_orders.get(&create.uuid) else {
+            return Err(failure(Fault::Refused(Code::OrderNotFound)));
+        };
         if sale.raw["weightless"] == json!(true) && with.parcels.is_empty() {
             return Err(failure(Fault::Refused(Code::WeightMissing)));
         }

@@ -288,7 +288,9 @@ impl World {
     }
 
     pub(super) fn known_sale(&self, sale: &SaleOrder) -> Option<Order> {
-        let linked = self.memory.by_alias(&OrderId::cartoncloud(&sale.uuid).0);
+        let mut linked = self.memory.by_alias(&OrderId::cartoncloud(&sale.uuid).0);
+        let is_its_own = |o: &Order| o.sale.as_ref().is_some_and(|s| s.uuid == sale.uuid);
+        linked.sort_by_key(|o| !is_its_own(o));
         let unlinked = || {
             let named = self.memory.by_alias(&sale.number.to_ascii_lowercase());
             named.into_iter().find(|o| o.sale.is_none())

@@ -107,8 +107,7 @@ scenarios! {
         let order = w.durable("WEB-1");
         expect!(w, order.writebacks.iter().all(|job| job.state == WritebackState::Waiting));
         expect_eq!(w, (order.writebacks.is_empty(), w.sinks.attempts), (false, 0));
-        let order = w.cloud.by_number("WEB-1");
-        order.remote.tracking = order.hidden_number.take().into_iter().collect();
+        w.cloud.show_numbers();
         w.wait(Duration::from_secs(10));
         expect_eq!(w, told(w, "WEB-1", "consignment"), 1);
     }
