@@ -1,13 +1,16 @@
 //! printstation: scan an order, get its label, and its tracking number where it belongs.
 
+pub mod cartoncloud;
 pub mod cli;
 pub mod config;
+pub mod csv;
 pub mod domain;
 pub mod label;
 pub mod ledger;
 pub mod outbox;
 pub mod printer;
 pub mod runtime;
+pub mod shopify;
 pub mod signal;
 pub mod sim;
 pub mod starshipit;
@@ -15,3 +18,4 @@ pub mod station;
 pub mod system;
 pub mod trigger;
 pub mod web;
+pub mod webhook;

@@ -8,6 +8,8 @@
 
 #[path = "wire_starshipit/copies.rs"]
 mod copies;
+#[path = "wire_starshipit/create.rs"]
+mod create;
 #[path = "wire_starshipit/faults.rs"]
 mod faults;
 #[path = "wire_starshipit/looks.rs"]

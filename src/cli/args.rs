@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Orders(Orders),
     /// One order of the ledger
     Order(Order),
+    /// Tracking numbers on their way: the list, and decisions about one of them
+    Writebacks(Writebacks),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
     /// The command barcodes as a PDF
@@ -139,6 +141,45 @@ pub(super) struct Order {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Writebacks {
+    #[command(subcommand)]
+    pub verb: Option<WritebacksVerb>,
+    /// Only those in this state: waiting, pending, done, unsupported or conflict
+    #[arg(long)]
+    pub state: Option<String>,
+    /// One document per line
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum WritebacksVerb {
+    /// Try again now
+    Retry {
+        /// Its id, or the order number where one alone is open
+        id: String,
+    },
+    /// Another number stands there: say which one shall stay
+    Resolve {
+        /// Its id, or the order number where one alone is open
+        id: String,
+        /// Whose number stays
+        #[arg(long, value_name = "WHOSE")]
+        keep: Keep,
+    },
+}
+
+/// Whose number stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Keep {
+    /// The station's: it replaces what stands there
+    Ours,
+    /// What stands there: the writeback is done
+    Theirs,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Render {
     /// PDF, PNG, GIF or ZPL
     pub file: PathBuf,
@@ -198,25 +239,47 @@ pub(super) struct Sim {
     /// Where Starshipit listens; port 0: the system chooses
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub starshipit: SocketAddr,
+    /// Starshipit's accounts: main, account-2, account-3 and on
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    pub accounts: u8,
+    /// Where CartonCloud listens; not simulated when left out
+    #[arg(long, value_name = "ADDR")]
+    pub cartoncloud: Option<SocketAddr>,
+    /// Where Shopify listens; not simulated when left out
+    #[arg(long, value_name = "ADDR")]
+    pub shopify: Option<SocketAddr>,
+    /// Where a receiver of webhooks listens; none when left out
+    #[arg(long, value_name = "ADDR")]
+    pub webhook: Option<SocketAddr>,
     /// A printer: NAME=ADDR,zpl or NAME=ADDR,escpos,203; may be repeated
     #[arg(long = "printer", value_name = "NAME=ADDR,LANGUAGE")]
     pub printers: Vec<String>,
     /// Folder for the printed labels
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Folder that survives a restart: orders and the money ledger
+    /// Folder that survives a restart: orders, the money ledger, every write
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Seed of tracking numbers and chances
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Orders to make, WEB-20401 and on
+    /// Orders to make, WEB-20401 and on: in CartonCloud where it is simulated, else in Starshipit
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub orders: u32,
+    /// Sale orders that trip integrators, as well
+    #[arg(long, requires = "cartoncloud")]
+    pub nasty: bool,
+    /// Status of the sale orders that are made, e.g. PACKED
+    #[arg(long, value_name = "STATUS", requires = "cartoncloud")]
+    pub order_status: Option<String>,
+    /// CartonCloud's limit; 0: none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub requests_per_minute: u32,
     /// Calls per second and subscription key; 0: no limit
     #[arg(long, value_name = "N")]
     pub rate: Option<u32>,
-    /// An open question answered otherwise, e.g. S2=new-consignment; may be repeated
+    /// An open question answered otherwise, e.g. S2=new-consignment or cartoncloud.stale=409; may be
+    /// repeated
     #[arg(long = "switch", value_name = "NAME=WORD")]
     pub switches: Vec<String>,
     /// What goes wrong, e.g. starshipit:drop_after_commit:0.1; may be repeated

@@ -16,6 +16,7 @@ mod scan;
 mod sheet;
 mod sim;
 mod status;
+mod writebacks;
 
 pub use args::{Cli, USAGE};
 pub use failure::Failure;
@@ -63,6 +64,9 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Status(args) => quiet()?.block_on(Box::pin(status::run(args, client::find(&place)))),
         Verb::Orders(args) => quiet()?.block_on(Box::pin(orders::run(args, client::find(&place)))),
         Verb::Order(args) => quiet()?.block_on(Box::pin(order::run(args, client::find(&place)))),
+        Verb::Writebacks(args) => {
+            quiet()?.block_on(Box::pin(writebacks::run(args, client::find(&place))))
+        }
     }
 }
 

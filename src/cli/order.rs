@@ -61,10 +61,16 @@ fn show(order: &Value) {
         say::line(text.trim_end());
     }
     for writeback in order["writebacks"].as_array().into_iter().flatten() {
-        say::line(&format!(
-            "  writeback {}  {}",
+        let detail = match member(writeback, "state").as_str() {
+            "conflict" => format!("there stands {}", member(writeback, "theirs")),
+            "done" => member(writeback, "where"),
+            _ => member(writeback, "why"),
+        };
+        let text = format!(
+            "  writeback {}  {}  {detail}",
             member(writeback, "sink"),
-            member(writeback, "state")
-        ));
+            member(writeback, "state"),
+        );
+        say::line(text.trim_end());
     }
 }

@@ -3,8 +3,7 @@
 use super::args::{Sim, USAGE};
 use super::{Failure, say};
 use crate::sim::composition::{PrinterSpec, SimOptions};
-use crate::sim::starshipit::faults::Fault;
-use crate::sim::{self, Ready};
+use crate::sim::{self, Ready, cartoncloud, shopify, starshipit, webhook};
 use std::process::ExitCode;
 
 pub(super) async fn run(args: Sim) -> Result<ExitCode, Failure> {
@@ -24,10 +23,26 @@ pub(super) async fn run(args: Sim) -> Result<ExitCode, Failure> {
 fn options(args: Sim) -> Result<SimOptions, String> {
     let mut options = SimOptions {
         starshipit: args.starshipit,
+        accounts: starshipit::Account::several(usize::from(args.accounts)),
         state: args.state,
         seed: args.seed,
         orders: args.orders,
+        nasty: args.nasty,
+        order_status: args.order_status,
         out: args.out,
+        cartoncloud: args.cartoncloud.map(|addr| cartoncloud::Options {
+            addr,
+            requests_per_minute: args.requests_per_minute,
+            ..cartoncloud::Options::default()
+        }),
+        shopify: args.shopify.map(|addr| shopify::Options {
+            addr,
+            ..shopify::Options::default()
+        }),
+        webhook: args.webhook.map(|addr| webhook::Options {
+            addr,
+            ..webhook::Options::default()
+        }),
         ..SimOptions::default()
     };
     if let Some(rate) = args.rate {
@@ -42,14 +57,13 @@ fn options(args: Sim) -> Result<SimOptions, String> {
     }
     for text in &args.switches {
         options
-            .switches
-            .apply(text)
-            .map_err(|e| format!("--switch: {e}"))?;
+            .switch(text)
+            .map_err(|why| format!("--switch: {why}"))?;
     }
     for text in &args.faults {
         options
-            .faults
-            .push(Fault::parse(text).map_err(|e| format!("--fault: {e}"))?);
+            .fault(text)
+            .map_err(|why| format!("--fault: {why}"))?;
     }
     Ok(options)
 }

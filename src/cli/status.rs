@@ -171,6 +171,11 @@ fn show(status: &Value) {
             &format!("{open} open, the oldest since {oldest} s"),
         );
     }
+    let conflicts = status["writebacks"]["conflicts"].as_u64().unwrap_or(0);
+    if conflicts > 0 {
+        let text = format!("{conflicts} meet another number; see `printstation writebacks`");
+        row("writebacks", &say::tone(Tone::Look, &text));
+    }
     let bytes = status["ledger"]["bytes"].as_u64().unwrap_or(0);
     row(
         "ledger",

@@ -194,6 +194,11 @@ impl Choices {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 /// What keeps an order that is not being worked on where it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -288,6 +293,9 @@ pub struct Order {
     /// Tracking numbers on their way into sinks, oldest first; a sink's newest job counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writebacks: Vec<Writeback>,
+    /// Highest [`Writeback::n`] ever used: receivers know jobs by it, so none is used twice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub last_job: u32,
     /// [`crate::domain::RemoteOrder::fingerprint`] at purchase.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,

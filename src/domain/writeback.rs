@@ -3,8 +3,9 @@
 //! Jobs live in their order's record, so that a number and its writebacks are one durable step (P2)
 //! and REDO supersedes what was not delivered in the same one (contract 7).
 
-use crate::domain::{Code, DocumentMeta, Order, Timestamp};
+use crate::domain::{Code, DocumentMeta, Order, SaleLink, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Only looks whether our number stands in the sale order.
 pub const SALE_ORDER: &str = "sale_order";
@@ -40,6 +41,21 @@ pub struct WritebackRule {
     pub overwrite: bool,
     /// Held labels are written back when they are bought, not when they are released.
     pub on_purchase: bool,
+    /// Sinks of one merchant: sink → code, name or id of the customer whose orders it takes.
+    pub merchants: BTreeMap<String, String>,
+}
+
+impl WritebackRule {
+    /// This sink takes numbers of this order: it needs no sale order, or there is one; it is
+    /// everybody's, or its merchant's.
+    pub fn wants(&self, sink: &str, sale: Option<&SaleLink>) -> bool {
+        if is_cartoncloud(sink) && sale.is_none() {
+            return false;
+        }
+        self.merchants
+            .get(sink)
+            .is_none_or(|customer| sale.is_some_and(|sale| sale.customer.is(customer)))
+    }
 }
 
 /// The sink needs a sale order.
@@ -71,11 +87,17 @@ pub fn is_due(order: &Order, n: u32) -> bool {
         return false;
     };
     let job = &order.writebacks[at];
-    job.state == WritebackState::Pending
-        && (job.sink != ORDER_DOCUMENT
-            || !order.writebacks[..at]
-                .iter()
-                .any(|earlier| is_real(&earlier.sink) && earlier.is_open()))
+    if job.state != WritebackState::Pending {
+        return false;
+    }
+    // A number is durable before its label is in the spool (contract 11).
+    let at_hand = || order.live().all(|s| s.stored || s.is_elsewhere());
+    let spared = || {
+        order.writebacks[..at]
+            .iter()
+            .any(|earlier| is_real(&earlier.sink) && earlier.is_open())
+    };
+    job.sink != ORDER_DOCUMENT || (at_hand() && !spared())
 }
 
 /// The order's live numbers stand where `require` wants them. An order without numbers, or a route
@@ -103,7 +125,7 @@ pub fn is_written(order: &Order, rule: &WritebackRule) -> bool {
     let mut owed = rule
         .sinks
         .iter()
-        .filter(|sink| order.sale.is_some() || !is_cartoncloud(sink))
+        .filter(|sink| rule.wants(sink, order.sale.as_ref()))
         .peekable();
     if set.is_empty() || owed.peek().is_none() {
         return true;
@@ -275,4 +297,16 @@ pub struct Dispatch {
     pub documents: Vec<crate::domain::DocumentMeta>,
     /// The job.
     pub job: Writeback,
+}
+
+impl Dispatch {
+    /// The job's name: `<ledger id>#<n>`. The same for every attempt.
+    pub fn id(&self) -> String {
+        job_id(&self.order, self.job.n)
+    }
+}
+
+/// Name of a job for people and other systems: `<ledger id>#<n>`.
+pub fn job_id(order: &crate::domain::OrderId, n: u32) -> String {
+    format!("{order}#{n}")
 }

@@ -1,16 +1,29 @@
 //! Writebacks: what is due, retry, give-up, conflicts; the contract that every sink fulfils.
 //!
 //! Jobs are durable in their orders ([`crate::domain::Order::writebacks`]); the station alone changes
-//! them. This room decides when a job is tried (backoff with jitter, one system's outage does not
-//! spin, an earlier sink before a fallback) and has the sinks do it.
+//! them. This room decides when a job is tried ([`schedule`], pure: backoff with jitter, one system's
+//! outage does not spin, nothing is dropped) and has the sinks do it ([`runner`]).
+//!
+//! Invariant: a job leaves this room only when an order's record says that it is not due any more.
+//! What is in memory here can be lost at any time; the next start observes the orders again.
 
-use crate::domain::Delivery;
+mod runner;
+pub mod schedule;
+
+pub use runner::{Ended, Orders, Outbox, Settings, start};
+pub use schedule::{IsDue, Pace, Schedule};
+
 use crate::domain::writeback::Dispatch;
+use crate::domain::{Delivery, Timestamp};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A delivery under way.
 pub type Delivering<'a> = Pin<Box<dyn Future<Output = Delivery> + Send + 'a>>;
+
+/// Reads the wall clock, for sinks whose deliveries carry a time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A place that takes tracking numbers. Implementations read before they write, never overwrite
 /// another number unless [`crate::domain::Writeback::overwrite`] says so, are safe to repeat after any

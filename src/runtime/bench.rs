@@ -6,7 +6,7 @@
 use super::clock::Clock;
 use super::hub::Hub;
 use crate::domain::{Order, OrderId, ScanReply, ScanText, Signal, Source};
-use crate::station::{Ask, Effect, Glance, Input, Station, Token};
+use crate::station::{Ask, Effect, Glance, Input, Station, Token, WritebackVerb};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -64,6 +64,8 @@ pub enum Request {
     BadScan(Source, String),
     /// A named order.
     Ask(Ask, Source),
+    /// A writeback: its order, its number, what to do.
+    Writeback(Box<Order>, u32, WritebackVerb, Source),
 }
 
 /// Reaches the station's loop. Cheap to clone.
@@ -175,6 +177,14 @@ pub(super) async fn run(
                         Request::Scan(text, source) => Input::Scan { token, text, source },
                         Request::BadScan(source, why) => Input::BadScan { token, source, why },
                         Request::Ask(ask, source) => Input::Ask { token, ask, source },
+                        Request::Writeback(known, n, verb, source) => Input::Writeback {
+                            token,
+                            order: known.id.clone(),
+                            known: Some(known),
+                            n,
+                            verb,
+                            source,
+                        },
                     };
                     station.handle(input, clock.now())
                 }

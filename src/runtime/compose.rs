@@ -1,14 +1,19 @@
 //! Configuration to the settings of every room (contract 36: each room owns its own).
 
 use super::paper::Head;
+use crate::cartoncloud::{self, CartonCloud};
 use crate::config::model::{self, Config};
 use crate::config::secret::SecretRef;
-use crate::domain::{Parcel, PrinterName};
+use crate::domain::writeback::SALE_ORDER;
+use crate::domain::{Parcel, PrinterName, Require, WritebackRule};
 use crate::{label, ledger, printer, starshipit, station};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Longest wait for a reply of CartonCloud.
+const CARTONCLOUD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the configuration cannot be put to work although it is well-formed.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,12 @@ pub enum ComposeError {
     Secret {
         /// Configuration key.
         key: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// A shop or webhook that cannot be used.
+    #[error("{why}")]
+    Sink {
         /// What is wrong and what to do.
         why: String,
     },
@@ -65,14 +76,7 @@ pub(super) fn station(config: &Config) -> station::Settings {
                 model::Fallback::Tracking => station::Lookup::Tracking,
             })
             .collect(),
-        routes: config
-            .routes
-            .iter()
-            .map(|route| station::Route {
-                scan: route.scan.as_ref().map(|scan| scan.regex().clone()),
-                ..station::Route::plain(&route.account, &route.printer)
-            })
-            .collect(),
+        routes: routes(config),
         printers: config
             .printers
             .iter()
@@ -84,11 +88,7 @@ pub(super) fn station(config: &Config) -> station::Settings {
             model::OnPrintedElsewhere::PrintOnce => station::Elsewhere::PrintOnce,
             model::OnPrintedElsewhere::Refuse => station::Elsewhere::Refuse,
         },
-        confirm: match config.starshipit.confirm {
-            model::Confirm::Never => station::Confirm::Never,
-            model::Confirm::Missing => station::Confirm::Missing,
-            model::Confirm::Always => station::Confirm::Always,
-        },
+        confirm: confirm(config.starshipit.confirm),
         settle: config.starshipit.settle,
         expire_after: config.offline.expire_after,
         release: match config.offline.release {
@@ -115,11 +115,198 @@ pub(super) fn station(config: &Config) -> station::Settings {
             })
             .collect(),
         max_acts: 500,
-        cartoncloud: false,
-        push_duty: false,
+        cartoncloud: config.cartoncloud.is_some(),
+        push_duty: config.station.duties.contains(&model::Duty::Push),
         pusher_wait: Duration::from_secs(10),
-        print_when: None,
+        print_when: config
+            .cartoncloud
+            .as_ref()
+            .and_then(|cloud| cloud.print_when.as_ref())
+            .map(|when| station::PrintWhen {
+                path: when.path.clone(),
+                equals: when.equals.clone(),
+            }),
     }
+}
+
+fn confirm(word: model::Confirm) -> station::Confirm {
+    match word {
+        model::Confirm::Never => station::Confirm::Never,
+        model::Confirm::Missing => station::Confirm::Missing,
+        model::Confirm::Always => station::Confirm::Always,
+    }
+}
+
+/// Routes with everything that holds for all of them filled in.
+fn routes(config: &Config) -> Vec<station::Route> {
+    // Shops and webhooks are told of every order; a shop takes its merchant's.
+    let merchants: BTreeMap<String, String> = config
+        .shopify
+        .shops
+        .iter()
+        .map(|shop| (format!("shopify:{}", shop.shop), shop.customer.clone()))
+        .collect();
+    let mut keep: Vec<String> = Vec::new();
+    for shop in &config.shopify.shops {
+        for path in [
+            shop.order_id.as_str(),
+            shop.order_name.as_str(),
+            crate::shopify::FULFILLED_BY_CARTONCLOUD,
+        ] {
+            if !path.is_empty() && !keep.iter().any(|kept| kept == path) {
+                keep.push(path.to_owned());
+            }
+        }
+    }
+    let others: Vec<String> = merchants
+        .keys()
+        .cloned()
+        .chain((1..=config.webhooks.len()).map(|n| format!("webhook:{n}")))
+        .collect();
+    config
+        .routes
+        .iter()
+        .map(|route| station::Route {
+            scan: route.scan.as_ref().map(|scan| scan.regex().clone()),
+            customer: route.customer.clone(),
+            warehouse: route.warehouse.clone(),
+            confirm: route.confirm.map(confirm),
+            push: push(config, route),
+            writeback: writeback(config, route, &others, &merchants),
+            keep: keep.clone(),
+            documents: route.documents.clone(),
+            ..station::Route::plain(&route.account, &route.printer)
+        })
+        .collect()
+}
+
+fn push(config: &Config, route: &model::Route) -> station::PushRule {
+    let Some(cloud) = &config.cartoncloud else {
+        return station::PushRule::default();
+    };
+    let over = route.push.clone().unwrap_or_default();
+    let base = &cloud.push;
+    station::PushRule {
+        enabled: over.enabled.unwrap_or(base.enabled),
+        statuses: over.statuses.unwrap_or_else(|| base.statuses.clone()),
+        order_number: over
+            .order_number
+            .unwrap_or_else(|| base.order_number.clone()),
+        reference: over.reference.unwrap_or_else(|| base.reference.clone()),
+    }
+}
+
+/// What a route does with tracking numbers: CartonCloud's sinks in their order, looked for in the sale
+/// order first, then everybody else who wants to know.
+fn writeback(
+    config: &Config,
+    route: &model::Route,
+    others: &[String],
+    merchants: &BTreeMap<String, String>,
+) -> WritebackRule {
+    let mut rule = WritebackRule {
+        merchants: merchants.clone(),
+        ..WritebackRule::default()
+    };
+    if let Some(cloud) = &config.cartoncloud {
+        let over = route.writeback.clone().unwrap_or_default();
+        let base = &cloud.writeback;
+        if !base.observe.is_zero() {
+            rule.sinks.push(SALE_ORDER.to_owned());
+        }
+        let sinks = over.sinks.unwrap_or_else(|| base.sinks.clone());
+        rule.sinks
+            .extend(sinks.iter().map(|sink| sink.as_str().to_owned()));
+        let document = over.order_document.unwrap_or(base.order_document);
+        rule.document_always = document.when == model::DocumentWhen::Always;
+        rule.require = match over.require.unwrap_or_else(|| base.require.clone()) {
+            model::Require::Word(model::RequireWord::Any) => Require::Any,
+            model::Require::Word(model::RequireWord::All) => Require::All,
+            model::Require::These(sinks) => {
+                Require::These(sinks.iter().map(|sink| sink.as_str().to_owned()).collect())
+            }
+        };
+        let conflict = over.on_conflict.unwrap_or(base.on_conflict);
+        rule.overwrite = conflict == model::OnConflict::Overwrite;
+    }
+    let over = route.prefetch.as_ref().and_then(|over| over.writeback);
+    rule.on_purchase =
+        over.unwrap_or(config.prefetch.writeback) == model::PrefetchWriteback::OnPurchase;
+    rule.sinks.extend(others.iter().cloned());
+    rule
+}
+
+/// Starshipit field ← path in the sale order, by route.
+pub(super) fn field_maps(config: &Config) -> Result<Vec<BTreeMap<String, String>>, ComposeError> {
+    let Some(cloud) = &config.cartoncloud else {
+        return Ok(Vec::new());
+    };
+    config
+        .routes
+        .iter()
+        .map(|route| {
+            let mut fields = cloud.push.fields.clone();
+            fields.extend(route.fields.clone().unwrap_or_default());
+            crate::domain::push::check_fields(&fields).map_err(|unknown| {
+                let near = unknown
+                    .near
+                    .map(|near| format!("; did you mean \"{near}\"?"))
+                    .unwrap_or_default();
+                ComposeError::Sink {
+                    why: format!(
+                        "cartoncloud.push.fields: Starshipit has no field \"{}\" to write{near}",
+                        unknown.field
+                    ),
+                }
+            })?;
+            Ok(fields)
+        })
+        .collect()
+}
+
+/// The CartonCloud client, where there is one.
+pub(super) fn cartoncloud(
+    config: &Config,
+    secret: impl Fn(&str, &SecretRef) -> Result<SecretString, ComposeError>,
+) -> Result<Option<CartonCloud>, ComposeError> {
+    let Some(cloud) = &config.cartoncloud else {
+        return Ok(None);
+    };
+    let client = CartonCloud::new(cartoncloud::Settings {
+        base_url: cloud.base_url.clone(),
+        tenant_id: cloud.tenant_id.clone(),
+        client_id: secret("cartoncloud.client_id", &cloud.client_id)?,
+        client_secret: secret("cartoncloud.client_secret", &cloud.client_secret)?,
+        requests_per_minute: cloud.requests_per_minute,
+        request_timeout: config.starshipit.request_timeout.min(CARTONCLOUD_TIMEOUT),
+    })
+    .map_err(|error| ComposeError::Sink {
+        why: error.to_string(),
+    })?;
+    Ok(Some(client))
+}
+
+/// Statuses that the poll asks for: those that anything is done for. Empty: every status, where a
+/// field of the order asks for printing.
+pub(super) fn polled_statuses(config: &Config) -> Vec<String> {
+    let Some(cloud) = &config.cartoncloud else {
+        return Vec::new();
+    };
+    if cloud.print_when.is_some() {
+        return Vec::new();
+    }
+    let mut statuses: Vec<String> = Vec::new();
+    // A cancelled order is taken off the bench without a scan.
+    let all = routes(config)
+        .into_iter()
+        .flat_map(|route| route.push.statuses)
+        .chain(std::iter::once("REJECTED".to_owned()));
+    for status in all {
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    statuses
 }
 
 pub(super) fn starshipit(

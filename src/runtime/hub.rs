@@ -10,10 +10,11 @@ use crate::domain::{
     Source,
 };
 use crate::ledger::{Ledger, LedgerError};
+use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
 use crate::station::{Effect, Input, LookFor, Lookup, Token};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 /// Documents in memory between "bought" and "in the spool": a few of the largest.
@@ -30,6 +31,8 @@ pub(super) struct Hub {
     /// Label documents that have come and are not in the spool yet.
     pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
     fatal: watch::Sender<Option<String>>,
+    /// Set once, before the first order changes.
+    outbox: OnceLock<Outbox>,
 }
 
 impl Hub {
@@ -38,6 +41,7 @@ impl Hub {
         ledger: Ledger,
         starshipit: Starshipit,
         paper: Paper,
+        sales: Sales,
         fatal: watch::Sender<Option<String>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -45,11 +49,23 @@ impl Hub {
             ledger,
             starshipit,
             paper,
-            sales: Sales,
+            sales,
             waiters: Mutex::default(),
             pending: Mutex::default(),
             fatal,
+            outbox: OnceLock::new(),
         })
+    }
+
+    /// From now on orders that become durable are shown to the outbox.
+    pub(super) fn show_to(&self, outbox: Outbox) {
+        if self.outbox.set(outbox).is_err() {
+            tracing::error!("there is an outbox already");
+        }
+    }
+
+    pub(super) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.get()
     }
 
     /// Somebody waits for the answers of this token.
@@ -125,6 +141,9 @@ impl Hub {
             match commit.await {
                 Ok(()) => {
                     for order in orders {
+                        if let Some(outbox) = hub.outbox() {
+                            outbox.observe(&order);
+                        }
                         hub.bench.publish(Event::Order(Box::new(order)));
                     }
                     hub.carry_out(rest);
@@ -178,7 +197,7 @@ impl Hub {
                 let look = self.starshipit.get(&account, order_id, priority);
                 let read = async {
                     match &sale {
-                        Some(uuid) => Some(self.sales.read(uuid).await),
+                        Some(uuid) => Some(self.sales.read(uuid, priority).await),
                         None => None,
                     }
                 };
@@ -480,19 +499,10 @@ impl Hub {
         };
         let found = self
             .starshipit
-            .look_up(
-                &[account],
-                starshipit::Lookup::OrderNumber,
-                number,
-                priority,
-            )
-            .await;
-        // An incomplete answer is none: what it leaves out might be the order.
-        if let Some((_, failure)) = found.failures.into_iter().next() {
-            return Err(failure);
-        }
-        let mut hits = Vec::with_capacity(found.hits.len());
-        for hit in found.hits {
+            .by_number(&account, number, priority)
+            .await?;
+        let mut hits = Vec::with_capacity(found.len());
+        for hit in found {
             let known = self
                 .known(&OrderId::starshipit(&hit.account, hit.order_id))
                 .await;

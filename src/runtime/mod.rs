@@ -6,7 +6,10 @@
 //! * `bench.rs`: the loop and its handle
 //! * `hub.rs`: effects to tasks, the barrier of `Remember`
 //! * `remade.rs`: the looks after a lost replace or clone
-//! * `sales.rs`: the seam to CartonCloud
+//! * `owed.rs`: the web door's other side for writebacks
+//! * `outbox.rs`: the sinks there are, orders to them, results back
+//! * `sales.rs`: what the station asks of CartonCloud, and the way from there into Starshipit
+//! * `watch.rs`: what CartonCloud and Starshipit are asked without a scan
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
@@ -17,12 +20,15 @@ mod bench;
 pub mod clock;
 mod compose;
 mod hub;
+mod outbox;
+mod owed;
 mod paper;
 mod port;
 mod remade;
 mod sales;
 mod scanners;
 mod service;
+mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};
 pub use compose::ComposeError;

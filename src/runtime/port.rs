@@ -76,15 +76,15 @@ impl Port {
             },
             web::Request::Orders(query) => self.orders(query).await,
             web::Request::Order { reference } => match self.named(&reference).await {
-                Named::One(order) => Reply::Document(documents::order(&order, &[])),
+                Named::One(order) => Reply::Document(documents::order(&order, self.now())),
                 other => other.reply(),
             },
             web::Request::LabelPng { reference, page } => match self.named(&reference).await {
                 Named::One(order) => self.picture(&order, page).await,
                 other => other.reply(),
             },
-            // Without CartonCloud there is no place to write to: the list is truly empty.
-            web::Request::Writebacks => Reply::Lines(Vec::new()),
+            web::Request::Writebacks(query) => self.writebacks(query).await,
+            web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
         }
     }
 
@@ -145,6 +145,7 @@ impl Port {
     }
 
     async fn orders(&self, query: OrdersQuery) -> Reply {
+        let now = self.now();
         let ledger = self.hub.ledger().clone();
         let found = tokio::task::spawn_blocking(move || {
             ledger.query(&Query {
@@ -159,7 +160,7 @@ impl Port {
             Ok(orders) => Reply::Lines(
                 orders
                     .iter()
-                    .map(|order| documents::order(order, &[]))
+                    .map(|order| documents::order(order, now))
                     .collect(),
             ),
             Err(panic) => Reply::Failed {
@@ -170,7 +171,7 @@ impl Port {
     }
 
     /// The order of a number or ledger id, as new as the core has it.
-    async fn named(&self, reference: &str) -> Named {
+    pub(super) async fn named(&self, reference: &str) -> Named {
         let ledger = self.hub.ledger().clone();
         let alias = reference.to_ascii_lowercase();
         let Ok(found) = tokio::task::spawn_blocking(move || ledger.find(&alias)).await else {
@@ -268,6 +269,7 @@ impl Port {
                 })
             })
             .collect();
+        let owed = glance.writebacks;
         let question = glance
             .question
             .as_ref()
@@ -284,7 +286,11 @@ impl Port {
             "queued": glance.queued,
             "held": glance.held,
             "in_doubt": glance.in_doubt,
-            "writebacks": { "pending": 0, "oldest_s": Value::Null, "conflicts": 0 },
+            "writebacks": {
+                "pending": owed.pending,
+                "oldest_s": owed.oldest.map(|since| self.now().since(since).as_secs()),
+                "conflicts": owed.conflicts,
+            },
             "ledger": {
                 "orders": stats.orders,
                 "open": stats.open,
@@ -300,7 +306,15 @@ impl Port {
         }))
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(super) fn bench(&self) -> &Bench {
+        &self.bench
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
         self.clock.now().wall
     }
 
@@ -323,7 +337,10 @@ impl Port {
                     data["last"] = json!(said.last);
                     (EventKind::Scan, data)
                 }
-                Ok(Event::Order(order)) => (EventKind::Order, documents::order(&order, &[])),
+                Ok(Event::Order(order)) => {
+                    self.tell_writebacks(&order, &to);
+                    (EventKind::Order, documents::order(&order, self.now()))
+                }
                 Ok(Event::Signal(_)) => match self.status().await {
                     Some(status) => (EventKind::Status, status),
                     None => return,
@@ -340,14 +357,14 @@ impl Port {
     }
 }
 
-enum Named {
+pub(super) enum Named {
     One(Box<Order>),
     Several(Vec<Candidate>),
     None,
 }
 
 impl Named {
-    fn reply(self) -> Reply {
+    pub(super) fn reply(self) -> Reply {
         match self {
             Self::Several(candidates) => Reply::Ambiguous(candidates),
             Self::One(_) | Self::None => Reply::NotFound {
@@ -357,7 +374,7 @@ impl Named {
     }
 }
 
-fn stopped() -> Reply {
+pub(super) fn stopped() -> Reply {
     Reply::Failed {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),

@@ -1,20 +1,29 @@
-//! Where the station's questions about sale orders go. Without CartonCloud in the configuration every
-//! one of them ends before its first byte.
+//! Sale orders: what the station asks of CartonCloud, and what goes from there into Starshipit.
+//!
+//! Without CartonCloud in the configuration every question ends before its first byte.
 
+use crate::cartoncloud::{self, CartonCloud};
 use crate::domain::order::Choices;
-use crate::domain::{AccountName, CallFailure, RemoteOrder, SaleOrder};
+use crate::domain::push::{self, Rules};
+use crate::domain::{AccountName, CallFailure, Code, RemoteOrder, SaleOrder};
+use crate::starshipit::{Priority, Starshipit};
 use crate::station::Lookup;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// CartonCloud, as the station's effects need it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Sales;
+/// CartonCloud, as the station's effects need it. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Sales(Option<Arc<Inner>>);
+
+struct Inner {
+    cloud: CartonCloud,
+    starshipit: Starshipit,
+    /// Starshipit field ← path in the order, by route.
+    fields: Vec<BTreeMap<String, String>>,
+}
 
 /// What one create needs.
 #[derive(Debug)]
-#[expect(
-    dead_code,
-    reason = "read by the CartonCloud client, which this build does not have"
-)]
 pub(super) struct Creation {
     pub(super) account: AccountName,
     pub(super) uuid: String,
@@ -26,36 +35,125 @@ pub(super) struct Creation {
 }
 
 impl Sales {
+    pub(super) fn new(
+        cloud: CartonCloud,
+        starshipit: Starshipit,
+        fields: Vec<BTreeMap<String, String>>,
+    ) -> Self {
+        Self(Some(Arc::new(Inner {
+            cloud,
+            starshipit,
+            fields,
+        })))
+    }
+
+    /// The client, where CartonCloud is configured.
+    pub(super) fn cloud(&self) -> Option<&CartonCloud> {
+        self.0.as_deref().map(|inner| &inner.cloud)
+    }
+
     /// Sale orders that fit the first of these texts that any fits.
-    #[expect(clippy::unused_async, reason = "the seam is for a client that waits")]
     pub(super) async fn find(
         &self,
-        _texts: &[(Lookup, String)],
+        texts: &[(Lookup, String)],
     ) -> Result<Vec<SaleOrder>, CallFailure> {
-        Err(not_configured())
+        let cloud = self.cloud().ok_or_else(not_configured)?;
+        let texts: Vec<(cartoncloud::Lookup, String)> = texts
+            .iter()
+            .map(|(lookup, text)| {
+                let lookup = match lookup {
+                    Lookup::Id => cartoncloud::Lookup::Id,
+                    Lookup::Numeric => cartoncloud::Lookup::Numeric,
+                    Lookup::OrderNumber | Lookup::Reference | Lookup::Tracking => {
+                        cartoncloud::Lookup::Reference
+                    }
+                };
+                (lookup, text.clone())
+            })
+            .collect();
+        cloud.search(&texts, Priority::Scan).await
     }
 
     /// One sale order; `None` = CartonCloud does not know it.
-    #[expect(clippy::unused_async, reason = "the seam is for a client that waits")]
-    pub(super) async fn read(&self, _uuid: &str) -> Result<Option<Box<SaleOrder>>, CallFailure> {
-        Err(not_configured())
+    pub(super) async fn read(
+        &self,
+        uuid: &str,
+        priority: Priority,
+    ) -> Result<Option<Box<SaleOrder>>, CallFailure> {
+        let cloud = self.cloud().ok_or_else(not_configured)?;
+        Ok(cloud.order(uuid, priority).await?.map(Box::new))
     }
 
-    /// Reads the sale order again, weighs it, checks it, creates it in Starshipit.
-    #[expect(clippy::unused_async, reason = "the seam is for a client that waits")]
-    pub(super) async fn create(&self, _creation: Creation) -> Result<RemoteOrder, CallFailure> {
-        Err(not_configured())
+    /// Reads the sale order again, weighs it, checks it, creates it in Starshipit: at most one
+    /// request there. What fails before it is never "unknown".
+    pub(super) async fn create(&self, creation: Creation) -> Result<RemoteOrder, CallFailure> {
+        let inner = self.0.as_deref().ok_or_else(not_configured)?;
+        let priority = if creation.urgent {
+            Priority::Scan
+        } else {
+            Priority::Poll
+        };
+        let sale = inner
+            .cloud
+            .order(&creation.uuid, priority)
+            .await
+            .map_err(before_create)?
+            .ok_or_else(|| CallFailure::Refused {
+                code: Code::OrderCancelled,
+                detail: "the sale order is gone from CartonCloud".to_owned(),
+            })?;
+        let products = inner.cloud.products(&sale, priority).await;
+        let products = products.map_err(before_create)?;
+        let packages = inner.cloud.packages(&sale.uuid, priority).await;
+        let packages = packages.map_err(before_create)?;
+        let given: f64 = creation.with.parcels.iter().map(|p| p.weight_kg).sum();
+        let rules = Rules {
+            number: creation.number,
+            reference: creation.reference,
+            fields: inner
+                .fields
+                .get(creation.route)
+                .cloned()
+                .unwrap_or_default(),
+            weight_kg: (given > 0.0).then_some(given),
+        };
+        let order = push::new_order(&sale, &products, &packages, &rules).map_err(|refusal| {
+            CallFailure::Refused {
+                code: refusal.code,
+                detail: refusal.detail,
+            }
+        })?;
+        for note in &order.notes {
+            tracing::info!(sale = sale.uuid, note, "changed for Starshipit");
+        }
+        inner
+            .starshipit
+            .create(&creation.account, &order, priority)
+            .await
     }
 
     /// It answers.
-    #[expect(clippy::unused_async, reason = "the seam is for a client that waits")]
     pub(super) async fn probe(&self) -> bool {
-        false
+        match self.cloud() {
+            Some(cloud) => !matches!(
+                cloud.userinfo().await,
+                Err(CallFailure::NotSent { .. } | CallFailure::Unknown { .. })
+            ),
+            None => false,
+        }
     }
 }
 
 fn not_configured() -> CallFailure {
     CallFailure::NotSent {
         detail: "no CartonCloud is configured".to_owned(),
+    }
+}
+
+/// A read of CartonCloud that failed has sent nothing to Starshipit.
+fn before_create(failure: CallFailure) -> CallFailure {
+    match failure {
+        CallFailure::Unknown { detail } => CallFailure::NotSent { detail },
+        other => other,
     }
 }

@@ -8,11 +8,15 @@ use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
 use super::hub::Hub;
+use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
+use super::sales::Sales;
 use super::scanners;
-use crate::config::model::Config;
+use super::watch::Watcher;
+use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
+use crate::domain::Order;
 use crate::label::Worker;
 use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
@@ -36,6 +40,8 @@ const GRACE: Duration = Duration::from_secs(75);
 const WEB_GRACE: Duration = Duration::from_secs(2);
 /// HTTP calls that wait at the station's door.
 const CALLS: usize = 64;
+/// How long writebacks that are under way may take to end after a stop was asked for.
+const OUTBOX_GRACE: Duration = Duration::from_secs(10);
 /// How often old orders are forgotten, a little at a time.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -125,6 +131,7 @@ pub struct Running {
     fatal: watch::Receiver<Option<String>>,
     station: JoinHandle<()>,
     ledger: Ledger,
+    outbox: outbox::Running,
     serving: Serving,
     triggers: Triggers,
 }
@@ -169,6 +176,13 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             "the clock shows a time that cannot be"
         );
     }
+    let cloud = compose::cartoncloud(&config, &options.secret)?;
+    let fields = compose::field_maps(&config)?;
+    let sinks = outbox::sinks(&config, cloud.as_ref(), &ledger, &options.secret, clock)?;
+    let sales = cloud.map_or_else(Sales::default, |cloud| {
+        Sales::new(cloud, starshipit.clone(), fields)
+    });
+    let owed: Vec<Order> = recovered.orders.clone();
     let (station, first) = Station::start(
         compose::station(&config),
         Recovered {
@@ -184,7 +198,18 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (bench, messages) = bench::channel();
     let (fatal, fatal_rx) = watch::channel(None);
     let (drain, drain_rx) = watch::channel(false);
-    let hub = Hub::new(bench.clone(), ledger.clone(), starshipit, paper, fatal);
+    let hub = Hub::new(
+        bench.clone(),
+        ledger.clone(),
+        starshipit.clone(),
+        paper,
+        sales.clone(),
+        fatal,
+    );
+    // Before the loop: no order may become durable unseen.
+    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter());
+    drop(owed);
+    hub.show_to(outbox.outbox.clone());
     let station = tokio::spawn(bench::run(
         station,
         first,
@@ -195,6 +220,24 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         GRACE,
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
+    watch_services(
+        &config,
+        Watcher {
+            sales: sales.clone(),
+            starshipit,
+            bench: bench.clone(),
+            ledger: ledger.clone(),
+            clock,
+            settings: compose::station(&config),
+            interval: config
+                .cartoncloud
+                .as_ref()
+                .map_or(Duration::MAX, |cloud| cloud.poll_interval),
+            statuses: compose::polled_statuses(&config),
+            mark: state_dir.join("cartoncloud-poll.json"),
+        },
+        &drain_rx,
+    );
     let (door, calls, events) = web::Station::new(CALLS);
     Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
     let token = match &config.web.token {
@@ -239,6 +282,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         fatal: fatal_rx,
         station,
         ledger,
+        outbox,
         serving,
         triggers,
     })
@@ -265,6 +309,8 @@ impl Running {
         drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
+        // Results of writebacks reach the station while it still keeps records.
+        self.outbox.stop(OUTBOX_GRACE).await;
         self.drain.send_replace(true);
         if self.station.await.is_err() {
             return Exit::Failed("the station's loop failed while stopping".to_owned());
@@ -276,6 +322,20 @@ impl Running {
             Ok(Err(error)) => Exit::Failed(error.to_string()),
             Err(panic) => Exit::Failed(panic.to_string()),
         }
+    }
+}
+
+/// The tasks that look for themselves, as this station's duties and configuration want them.
+fn watch_services(config: &Config, watcher: Watcher, drain: &watch::Receiver<bool>) {
+    let prints = config
+        .cartoncloud
+        .as_ref()
+        .is_some_and(|cloud| cloud.print_when.is_some());
+    if prints || config.station.duties.contains(&Duty::Push) {
+        tokio::spawn(watcher.clone().poll(drain.clone()));
+    }
+    if config.station.duties.contains(&Duty::Reconcile) {
+        tokio::spawn(watcher.reconcile(drain.clone()));
     }
 }
 

@@ -1,9 +1,15 @@
 //! All simulators together: what `printstation sim` and `printstation demo` start.
+//!
+//! Long because it is one list: what can be simulated, how it is said, and where it is then.
 
+use crate::sim::cartoncloud::{self, Named};
 use crate::sim::printer::{self, Speaks};
+use crate::sim::site::faults::Menu;
+use crate::sim::site::switches::SwitchHelp;
 use crate::sim::starshipit::admin::Seed;
 use crate::sim::starshipit::faults::{Fault, FaultKind};
 use crate::sim::starshipit::{Account, Endpoint, Options, Server, Switches};
+use crate::sim::{shopify, webhook};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io;
@@ -22,8 +28,19 @@ pub struct SimOptions {
     pub state: Option<PathBuf>,
     /// Tracking numbers, chances of faults.
     pub seed: u64,
-    /// Orders to make, `WEB-20401` and on, unless they are there already.
+    /// Orders to make, `WEB-20401` and on, unless they are there already: sale orders in
+    /// CartonCloud when it is simulated (and the same orders in Shopify), else in Starshipit.
     pub orders: u32,
+    /// Sale orders that trip integrators, as well; see [`cartoncloud::nasty_orders`].
+    pub nasty: bool,
+    /// Status of the sale orders that are made; `AWAITING_PICK_AND_PACK` when absent.
+    pub order_status: Option<String>,
+    /// CartonCloud, when it is simulated; its state directory and seed are those of all.
+    pub cartoncloud: Option<cartoncloud::Options>,
+    /// Shopify, when it is simulated; as above. Shops are those of the named customers.
+    pub shopify: Option<shopify::Options>,
+    /// A receiver of webhooks, when there is one; as above.
+    pub webhook: Option<webhook::Options>,
     /// Calls per second and subscription key; 0 = no limit.
     pub rate: u32,
     /// The open questions.
@@ -47,6 +64,11 @@ impl Default for SimOptions {
             state: None,
             seed: server.seed,
             orders: 0,
+            nasty: false,
+            order_status: None,
+            cartoncloud: None,
+            shopify: None,
+            webhook: None,
             rate: server.requests_per_second,
             switches: server.switches,
             faults: server.faults,
@@ -137,8 +159,68 @@ pub struct Ready {
     event: &'static str,
     /// Where Starshipit is and who may call it.
     pub starshipit: StarshipitReady,
+    /// CartonCloud, when it is simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cartoncloud: Option<CartoncloudReady>,
+    /// Shopify, when it is simulated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shopify: Option<ShopifyReady>,
+    /// The receiver of webhooks, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookReady>,
     /// Printers by name.
     pub printers: Vec<PrinterReady>,
+}
+
+/// CartonCloud's part of [`Ready`].
+#[derive(Clone, Debug, Serialize)]
+pub struct CartoncloudReady {
+    /// Base URL; `/_sim/` is the admin door.
+    pub url: String,
+    /// Base URL of the admin door alone, which answers while the network is down.
+    pub admin: String,
+    /// The tenant.
+    pub tenant_id: String,
+    /// OAuth client.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: String,
+    /// Whose goods are in the warehouse.
+    pub customers: Vec<Named>,
+    /// The sites.
+    pub warehouses: Vec<Named>,
+}
+
+/// Shopify's part of [`Ready`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ShopifyReady {
+    /// URL of the listener; `/_sim/` is the admin door.
+    pub url: String,
+    /// Base URL of the admin door alone, which answers while the network is down.
+    pub admin: String,
+    /// Where each shop is and who may enter.
+    pub shops: Vec<ShopReady>,
+}
+
+/// A shop's part of [`ShopifyReady`].
+#[derive(Clone, Debug, Serialize)]
+pub struct ShopReady {
+    /// `shopify.shops[].base_url`.
+    pub base_url: String,
+    /// Name, customer, token, client.
+    #[serde(flatten)]
+    pub shop: shopify::Shop,
+}
+
+/// The webhook receiver's part of [`Ready`].
+#[derive(Clone, Debug, Serialize)]
+pub struct WebhookReady {
+    /// Where webhooks may be sent.
+    pub url: String,
+    /// Base URL of the admin door alone, which answers while the network is down.
+    pub admin: String,
+    /// Key of the signatures.
+    pub secret: String,
 }
 
 /// A printer's part of [`Ready`].
@@ -166,6 +248,12 @@ pub struct StarshipitReady {
 pub struct Sims {
     /// Starshipit.
     pub starshipit: Server,
+    /// CartonCloud, when it is simulated.
+    pub cartoncloud: Option<cartoncloud::Server>,
+    /// Shopify, when it is simulated.
+    pub shopify: Option<shopify::Server>,
+    /// The receiver of webhooks, when there is one.
+    pub webhook: Option<webhook::Server>,
     /// Printers by name, in the order given.
     pub printers: Vec<(String, printer::Server)>,
 }
@@ -178,8 +266,8 @@ impl Sims {
     pub async fn start(options: SimOptions) -> io::Result<Self> {
         let starshipit = Server::start(Options {
             addr: options.starshipit,
-            // A folder each, so that simulators that come later do not share file names.
-            state: options.state.map(|dir| dir.join("starshipit")),
+            // A folder each: simulators do not share file names.
+            state: folder(&options.state, "starshipit"),
             seed: options.seed,
             accounts: options.accounts,
             requests_per_second: options.rate,
@@ -189,10 +277,58 @@ impl Sims {
             ..Options::default()
         })
         .await?;
-        let known: HashSet<String> = starshipit.order_numbers().into_iter().collect();
-        for seed in sample_orders(options.orders) {
-            if !known.contains(&seed.number) {
-                starshipit.add_order(seed)?;
+        let cartoncloud = match options.cartoncloud {
+            Some(own) => Some(
+                cartoncloud::Server::start(cartoncloud::Options {
+                    state: folder(&options.state, "cartoncloud"),
+                    seed: options.seed,
+                    ..own
+                })
+                .await?,
+            ),
+            None => None,
+        };
+        let shopify = match options.shopify {
+            Some(own) => Some(
+                shopify::Server::start(shopify::Options {
+                    state: folder(&options.state, "shopify"),
+                    seed: options.seed,
+                    ..own
+                })
+                .await?,
+            ),
+            None => None,
+        };
+        let webhook = match options.webhook {
+            Some(own) => Some(
+                webhook::Server::start(webhook::Options {
+                    state: folder(&options.state, "webhook"),
+                    seed: options.seed,
+                    ..own
+                })
+                .await?,
+            ),
+            None => None,
+        };
+        match &cartoncloud {
+            // One world: orders come from CartonCloud, and Starshipit knows none of them yet.
+            Some(cartoncloud) => {
+                let status = options.order_status.as_deref();
+                plant(
+                    cartoncloud,
+                    shopify.as_ref(),
+                    options.orders,
+                    options.nasty,
+                    status,
+                )?;
+            }
+            None => {
+                let known: HashSet<String> = starshipit.order_numbers().into_iter().collect();
+                for seed in sample_orders(options.orders) {
+                    if !known.contains(&seed.number) {
+                        starshipit.add_order(seed)?;
+                    }
+                }
             }
         }
         let mut printers = Vec::with_capacity(options.printers.len());
@@ -202,6 +338,9 @@ impl Sims {
         }
         Ok(Self {
             starshipit,
+            cartoncloud,
+            shopify,
+            webhook,
             printers,
         })
     }
@@ -215,6 +354,32 @@ impl Sims {
                 admin: self.starshipit.admin_url(),
                 accounts: self.starshipit.accounts().to_vec(),
             },
+            cartoncloud: self.cartoncloud.as_ref().map(|server| CartoncloudReady {
+                url: server.url(),
+                admin: server.admin_url(),
+                tenant_id: server.tenant_id().to_owned(),
+                client_id: server.client_id().to_owned(),
+                client_secret: server.client_secret().to_owned(),
+                customers: server.customers(),
+                warehouses: server.warehouses(),
+            }),
+            shopify: self.shopify.as_ref().map(|server| ShopifyReady {
+                url: server.url(),
+                admin: server.admin_url(),
+                shops: server
+                    .shops()
+                    .iter()
+                    .map(|shop| ShopReady {
+                        base_url: server.base_url(&shop.shop),
+                        shop: shop.clone(),
+                    })
+                    .collect(),
+            }),
+            webhook: self.webhook.as_ref().map(|server| WebhookReady {
+                url: server.url(),
+                admin: server.admin_url(),
+                secret: server.secret().to_owned(),
+            }),
             printers: self
                 .printers
                 .iter()
@@ -229,6 +394,82 @@ impl Sims {
     /// Stops everything; see [`Server::stop`]. Printers are switched off by being dropped.
     pub async fn stop(self) {
         self.starshipit.stop().await;
+        if let Some(server) = self.cartoncloud {
+            server.stop().await;
+        }
+        if let Some(server) = self.shopify {
+            server.stop().await;
+        }
+        if let Some(server) = self.webhook {
+            server.stop().await;
+        }
+    }
+}
+
+fn folder(state: &Option<PathBuf>, name: &str) -> Option<PathBuf> {
+    state.as_ref().map(|dir| dir.join(name))
+}
+
+/// Makes the sale orders that are not there yet, and for customers with a shop the shop's orders:
+/// `properties.shopifyOrderId` names them, and their names are the references.
+fn plant(
+    cartoncloud: &cartoncloud::Server,
+    shopify: Option<&shopify::Server>,
+    orders: u32,
+    nasty: bool,
+    status: Option<&str>,
+) -> io::Result<()> {
+    const FIRST_SHOPIFY_ORDER: u64 = 5_512_345_600_000;
+    let customers = cartoncloud.customers();
+    let known: HashSet<(String, String)> = cartoncloud
+        .orders()
+        .into_iter()
+        .map(|o| (o.customer, o.reference))
+        .collect();
+    let in_shops: HashSet<String> = shopify
+        .map(shopify::Server::orders)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|o| o.id)
+        .collect();
+    let nasty = cartoncloud::nasty_orders(&customers)
+        .into_iter()
+        .filter(|_| nasty);
+    let plain = cartoncloud::sample_orders(orders, &customers);
+    for (seed, number) in plain.chain(nasty).zip(FIRST_SHOPIFY_ORDER..) {
+        let mut seed = seed;
+        let shop = shopify.and_then(|s| s.shops().iter().find(|s| s.customer == seed.customer));
+        if let (Some(server), Some(shop)) = (shopify, shop) {
+            let id = serde_json::Value::String(number.to_string());
+            seed.properties.insert("shopifyOrderId".into(), id);
+            if !in_shops.contains(&format!("gid://shopify/Order/{number}")) {
+                server.add_order(shopify::Seed {
+                    shop: shop.shop.clone(),
+                    name: seed.reference.clone(),
+                    id: Some(number),
+                    lines: seed.items.iter().map(shop_line).collect(),
+                    ..shopify::Seed::default()
+                })?;
+            }
+        }
+        if !known.contains(&(seed.customer.clone(), seed.reference.clone())) {
+            seed.status = status.map(str::to_owned);
+            cartoncloud.add_order(seed)?;
+        }
+    }
+    Ok(())
+}
+
+fn shop_line(item: &cartoncloud::SeedItem) -> shopify::SeedLine {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seeds have small whole quantities; anything else is clamped"
+    )]
+    let quantity = item.quantity.clamp(1.0, 1e6) as u32;
+    shopify::SeedLine {
+        sku: item.sku.clone(),
+        quantity,
     }
 }
 
@@ -295,15 +536,69 @@ pub fn sample_orders(n: u32) -> impl Iterator<Item = Seed> {
     })
 }
 
+impl SimOptions {
+    /// Applies one `--switch` text: `NAME=WORD` for Starshipit, `SYSTEM.NAME=WORD` for the others.
+    ///
+    /// # Errors
+    /// Names what there is instead, or that the system is not simulated.
+    pub fn switch(&mut self, text: &str) -> Result<(), String> {
+        let (system, rest) = match text.split_once('.') {
+            Some((system, rest)) if !system.contains('=') => (system, rest),
+            _ => ("starshipit", text),
+        };
+        let done = match system {
+            "starshipit" => self.switches.apply(rest),
+            "cartoncloud" => some(&mut self.cartoncloud, system)?.switches.apply(rest),
+            "shopify" => some(&mut self.shopify, system)?.switches.apply(rest),
+            "webhook" => some(&mut self.webhook, system)?.switches.apply(rest),
+            other => return Err(format!("no system '{other}': {SYSTEMS}")),
+        };
+        done.map_err(|e| e.to_string())
+    }
+
+    /// Applies one `--fault` text: `[SYSTEM:]KIND[:CHANCE[:CALL]]`, of Starshipit when no system is
+    /// named.
+    ///
+    /// # Errors
+    /// Names what there is instead, or that the system is not simulated.
+    pub fn fault(&mut self, text: &str) -> Result<(), String> {
+        let told = |e: crate::sim::site::faults::FaultError| e.to_string();
+        match text.split(':').next().unwrap_or_default().trim() {
+            "cartoncloud" => {
+                let own = some(&mut self.cartoncloud, "cartoncloud")?;
+                own.faults.push(cartoncloud::fault(text).map_err(told)?);
+            }
+            "shopify" => {
+                let own = some(&mut self.shopify, "shopify")?;
+                own.faults.push(shopify::fault(text).map_err(told)?);
+            }
+            "webhook" => {
+                let own = some(&mut self.webhook, "webhook")?;
+                own.faults.push(webhook::fault(text).map_err(told)?);
+            }
+            _ => self
+                .faults
+                .push(Fault::parse(text).map_err(|e| e.to_string())?),
+        }
+        Ok(())
+    }
+}
+
+const SYSTEMS: &str = "starshipit, cartoncloud, shopify, webhook";
+
+fn some<'a, T>(options: &'a mut Option<T>, system: &str) -> Result<&'a mut T, String> {
+    options
+        .as_mut()
+        .ok_or_else(|| format!("{system} is not simulated: --{system} ADDR"))
+}
+
 /// Switches, faults and calls as text, for `printstation sim --help`.
 pub fn help() -> String {
     let mut text = String::from("Switches (--switch NAME=WORD; the first word is the default):\n");
-    for switch in Switches::TABLE {
-        text.push_str(&format!("  {}: {}\n", switch.name, switch.about));
-        for (word, meaning) in switch.words {
-            text.push_str(&format!("      {word:<16} {meaning}\n"));
-        }
-    }
+    switches_help(&mut text, "", Switches::TABLE);
+    switches_help(&mut text, "cartoncloud.", cartoncloud::Switches::TABLE);
+    switches_help(&mut text, "shopify.", shopify::Switches::TABLE);
+    switches_help(&mut text, "webhook.", webhook::Switches::TABLE);
     text.push_str("\nFaults (--fault starshipit:KIND[:CHANCE[:CALL]]):\n");
     for (kind, meaning) in FaultKind::TABLE {
         text.push_str(&format!("  {kind:<24} {meaning}\n"));
@@ -311,6 +606,30 @@ pub fn help() -> String {
     text.push_str("  CHANCE is 0.0 to 1.0, once, 3x, or always (the default).\n  CALL is ");
     let calls: Vec<&str> = Endpoint::ALL.iter().map(|e| e.name()).collect();
     text.push_str(&calls.join(", "));
-    text.push_str(".\n");
+    text.push_str(".\n\nFaults of cartoncloud, shopify and webhook (--fault SYSTEM:KIND…):\n");
+    for (kind, meaning) in crate::sim::site::faults::COMMON {
+        text.push_str(&format!("  {kind:<24} {meaning}\n"));
+    }
+    for menu in [&cartoncloud::FAULTS, &shopify::FAULTS, &webhook::FAULTS] {
+        menu_help(&mut text, menu);
+    }
     text
+}
+
+fn switches_help(text: &mut String, prefix: &str, table: &[SwitchHelp]) {
+    for switch in table {
+        text.push_str(&format!("  {prefix}{}: {}\n", switch.name, switch.about));
+        for (word, meaning) in switch.words {
+            text.push_str(&format!("      {word:<16} {meaning}\n"));
+        }
+    }
+}
+
+fn menu_help(text: &mut String, menu: &Menu) {
+    for special in menu.special {
+        let kind = format!("{}:{}", menu.system, special.name);
+        text.push_str(&format!("  {kind:<24} {}\n", special.means));
+    }
+    let calls = menu.calls.join(", ");
+    text.push_str(&format!("  CALL of {} is {calls}.\n", menu.system));
 }

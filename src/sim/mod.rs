@@ -5,9 +5,13 @@
 //! or encoders with `crate::printer`, so that a misreading of the documentation cannot cancel
 //! itself out. Only `domain` is used.
 
+pub mod cartoncloud;
 pub mod composition;
 pub mod label_pdf;
 pub mod printer;
+pub mod shopify;
+pub mod site;
 pub mod starshipit;
+pub mod webhook;
 
 pub use composition::{PrinterSpec, Ready, SimOptions, Sims, run};

@@ -4,7 +4,7 @@
 
 use crate::domain::order::Choices;
 use crate::domain::{AccountName, Bought, CallFailure, Code, RemoteOrder, Timestamp};
-use crate::starshipit::http::{MAX_LABELS, MAX_REPLY};
+use crate::starshipit::send::{MAX_LABELS, MAX_REPLY};
 use crate::starshipit::wire::{self, Order};
 use crate::starshipit::{Priority, Starshipit, mapping, reason};
 use serde_json::{Value, json};

@@ -143,7 +143,7 @@ impl Starshipit {
 
     async fn ask(&self, account: &AccountName, way: Way, text: &str, priority: Priority) -> Answer {
         match way {
-            Way::Number { searches } => self.by_number(account, text, searches, priority).await,
+            Way::Number { searches } => self.numbered(account, text, searches, priority).await,
             Way::Reference => {
                 let fits = |o: &RemoteOrder| is(o.reference.as_deref(), text);
                 let may = |o: &Order| o.reference.given().is_none_or(|r| is(Some(r), text));
@@ -158,7 +158,8 @@ impl Starshipit {
         }
     }
 
-    async fn by_number(
+    /// Orders of exactly this number, and why they may not be all.
+    pub(super) async fn numbered(
         &self,
         account: &AccountName,
         text: &str,
@@ -385,7 +386,7 @@ impl Starshipit {
 }
 
 /// Hits, and why they may not be all.
-type Answer = (Vec<RemoteOrder>, Option<CallFailure>);
+pub(super) type Answer = (Vec<RemoteOrder>, Option<CallFailure>);
 
 #[derive(Clone, Copy)]
 enum Way {

@@ -5,6 +5,7 @@
 //! only for what is kept: lists are cut at [`MAX_LIST`], texts at [`MAX_TEXT`]; the depth is
 //! bounded by `serde_json`, and what is ignored is skipped without recursion.
 
+pub(crate) use crate::system::http::tidy;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -55,18 +56,6 @@ impl Text {
     pub(crate) fn owned(&self) -> Option<String> {
         self.given().map(str::to_owned)
     }
-}
-
-/// Cuts at a character boundary and drops control characters.
-pub(crate) fn tidy(text: &str, max: usize) -> String {
-    let mut kept = String::with_capacity(text.len().min(max));
-    for c in text.chars().filter(|c| !c.is_control()) {
-        if kept.len() + c.len_utf8() > max {
-            break;
-        }
-        kept.push(c);
-    }
-    kept
 }
 
 fn skip_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Error> {

@@ -1,31 +1,32 @@
 //! Starshipit: typed client, tolerant wire types, limiter; its errors mapped to domain codes.
 //!
-//! Corridor: [`Starshipit`] (`calls`, `find`) asks → `send` builds the request → `limiter` lets it out → `http` sends
-//! it once → `reply` judges what came back → `mapping` makes domain words of it.
+//! Corridor: [`Starshipit`] (`calls`, `create`, `find`) asks → `send` builds the request → `system::limiter` lets it out →
+//! `system::http` sends it once → `reply` judges what came back → `mapping` makes domain words of it.
 //!
 //! Invariants: a call that buys is sent exactly once per call of [`Starshipit::print`],
-//! [`Starshipit::replace`] or [`Starshipit::clone_order`], and its failure never says "nothing was
+//! [`Starshipit::create`], [`Starshipit::replace`] or [`Starshipit::clone_order`], and its failure never says "nothing was
 //! done" unless that is known; only reads are repeated here. Keys are in headers marked sensitive
 //! and in no log, error or debug output. Reference: api/starshipit.md.
 
 mod calls;
+mod create;
 mod document;
 mod find;
-pub mod http;
 mod lenient;
-mod limiter;
 mod mapping;
 mod reason;
 mod reply;
 mod send;
 mod wire;
 
+pub use crate::system::limiter::Priority;
 pub use calls::{Offer, RecentlyPrinted};
 pub use find::{FindResult, Lookup};
-pub use limiter::Priority;
 
 use crate::domain::AccountName;
-use limiter::Limiter;
+use crate::system::http;
+use crate::system::limiter::Limiter;
+
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeMap;
@@ -116,8 +117,9 @@ impl Starshipit {
     /// # Errors
     /// When an address, a key or the TLS set-up cannot be used.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let base = http::base_url(&settings.base_url)?;
-        let client = http::client(&settings)?;
+        let base = http::base_url(&settings.base_url).map_err(|why| SetupError::BaseUrl { why })?;
+        let client = http::client(&base, settings.request_timeout)
+            .map_err(|detail| SetupError::Client { detail })?;
         let mut limiters: BTreeMap<String, Arc<Limiter>> = BTreeMap::new();
         let mut accounts = BTreeMap::new();
         for account in settings.accounts {

@@ -4,11 +4,8 @@
 //! them. The first rule that fits decides; what fits none is `courier-refused` with the text shown.
 
 use crate::domain::Code;
-use crate::starshipit::lenient::tidy;
 use crate::starshipit::wire::Fault;
-
-/// Longest detail that is passed on, in bytes.
-pub(crate) const MAX_DETAIL: usize = 200;
+pub(crate) use crate::system::http::bounded;
 
 /// One rule: some word of `any`, and, unless empty, some word of `with`.
 struct Rule {
@@ -178,11 +175,6 @@ pub(crate) fn text_of(errors: &[Fault], message: Option<&str>) -> String {
     parts.join(": ")
 }
 
-/// Bounds a text that goes to people and logs.
-pub(crate) fn bounded(text: &str) -> String {
-    tidy(text, MAX_DETAIL)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +235,6 @@ mod tests {
     fn a_detail_is_short_and_has_no_control_characters() {
         let detail = bounded(&format!("a\u{1b}[31m\r\n{}", "ä".repeat(500)));
         assert!(detail.starts_with("a[31mä"), "{detail}");
-        assert!(detail.len() <= MAX_DETAIL);
+        assert!(detail.len() <= 200);
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::domain::{CallFailure, Code};
 use crate::starshipit::reason;
-use crate::starshipit::wire::Reply;
+use crate::starshipit::wire::{Order, Reply};
 use std::time::Duration;
 
 /// A reply as it came off the wire.
@@ -30,6 +30,8 @@ pub(crate) struct Good {
 pub(crate) struct Bad {
     pub(crate) failure: CallFailure,
     pub(crate) again: Again,
+    /// The order in a reply that says `success:false` all the same.
+    pub(crate) made: Option<Box<Order>>,
 }
 
 /// When the same read is worth another try.
@@ -45,7 +47,11 @@ pub(crate) enum Again {
 
 impl Bad {
     pub(crate) fn new(failure: CallFailure, again: Again) -> Self {
-        Self { failure, again }
+        Self {
+            failure,
+            again,
+            made: None,
+        }
     }
 
     fn unknown(status: u16, what: &str) -> Self {
@@ -74,10 +80,16 @@ pub(crate) fn judge(raw: &Raw, scrub: &dyn Fn(&str) -> String) -> Result<Good, B
             reply,
             is_said: true,
         }),
-        Some(false) if carries => Err(Bad::unknown(
-            status,
-            "success:false together with what the call makes",
-        )),
+        Some(false) if carries => {
+            let text = reason::text_of(&reply.errors.0, reply.message.given());
+            let what = format!(
+                "success:false together with what the call makes: {}",
+                scrub(&text)
+            );
+            let mut bad = Bad::unknown(status, &reason::bounded(&what));
+            bad.made = reply.into_orders().into_iter().next().map(Box::new);
+            Err(bad)
+        }
         _ if gateway == Some(429) => Err(throttled(raw.retry_after, Some(&reply))),
         Some(false) => Err(refused(&reply, status, scrub)),
         None => {

@@ -4,16 +4,19 @@
 //! limiter spaces out. A write has one send; what it means when that fails is in [`CallFailure`].
 
 use crate::domain::{AccountName, CallFailure, Code};
-use crate::starshipit::http::{self, MAX_REPLY, Trouble};
-use crate::starshipit::limiter::{Refusal, chance};
 use crate::starshipit::reply::{Again, Bad, Good, Raw, judge};
 use crate::starshipit::{Account, Priority, Starshipit};
+use crate::system::http::{self, Trouble, percent_encode};
+use crate::system::limiter::{Refusal, chance};
 use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::time::Duration;
 
+/// Body bound of a reply that carries label documents, in bytes.
+pub(crate) const MAX_LABELS: usize = 64 << 20;
+/// Body bound of any other reply, in bytes.
+pub(crate) const MAX_REPLY: usize = 8 << 20;
 /// Tries of a read that fails in passing.
 const TRIES: u32 = 3;
 /// Further tries of a read that was answered 429: the limiter's 1, 2, 4, 8 s.
@@ -70,16 +73,30 @@ impl Starshipit {
         limit: usize,
         priority: Priority,
     ) -> Result<Good, CallFailure> {
-        let holder = self.holder(account)?;
-        let mut request = Request::new(Method::POST, self.url(path, &[])?);
+        self.write_or(account, path, body, limit, priority)
+            .await
+            .map_err(|bad| bad.failure)
+    }
+
+    /// The same, with all that is known of a failure.
+    pub(crate) async fn write_or(
+        &self,
+        account: &AccountName,
+        path: &str,
+        body: &Value,
+        limit: usize,
+        priority: Priority,
+    ) -> Result<Good, Bad> {
+        let never = |failure| Bad::new(failure, Again::Never);
+        let holder = self.holder(account).map_err(never)?;
+        let url = self.url(path, &[]).map_err(never)?;
+        let mut request = Request::new(Method::POST, url);
         request.headers_mut().insert(
             reqwest::header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
         );
         *request.body_mut() = Some(body.to_string().into());
-        self.send(account, holder, request, limit, priority)
-            .await
-            .map_err(|bad| bad.failure)
+        self.send(account, holder, request, limit, priority).await
     }
 
     /// One send, through the limiter.
@@ -109,6 +126,11 @@ impl Starshipit {
         })?;
         let result = match http::exchange(&self.inner.http, request, limit).await {
             Ok(raw) => {
+                let raw = Raw {
+                    status: raw.status,
+                    retry_after: http::retry_after(&raw.headers),
+                    body: raw.body,
+                };
                 let result = read_reply(holder, raw).await;
                 match &result {
                     Err(Bad {
@@ -121,6 +143,13 @@ impl Starshipit {
                 }
                 result
             }
+            Err(Trouble::Clock(detail)) => Err(Bad::new(
+                CallFailure::Refused {
+                    code: Code::ClockNotSet,
+                    detail,
+                },
+                Again::Never,
+            )),
             Err(Trouble::NotSent(detail)) => {
                 Err(Bad::new(CallFailure::NotSent { detail }, Again::Soon))
             }
@@ -202,28 +231,9 @@ fn patience(priority: Priority) -> Duration {
     }
 }
 
-/// Everything but RFC 3986's unreserved characters.
-fn percent_encode(text: &str, out: &mut String) {
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(b));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{b:02X}");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn everything_but_letters_and_digits_is_encoded_in_a_query() {
-        let mut text = String::new();
-        percent_encode("SO#1 &a=b%/é+\u{1d}-._~", &mut text);
-        assert_eq!(text, "SO%231%20%26a%3Db%25%2F%C3%A9%2B%1D-._~");
-    }
 
     #[test]
     fn keys_are_taken_out_of_text_that_echoes_them() {

@@ -102,6 +102,7 @@ impl Station {
             shipments: Vec::new(),
             intent: None,
             writebacks: Vec::new(),
+            last_job: 0,
             fingerprint: String::new(),
             deeds: Vec::new(),
             created: now.wall,

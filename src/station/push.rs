@@ -75,6 +75,7 @@ impl Station {
         if intent.is_some_and(|kind| kind != IntentKind::Create) || !self.jobs.contains_key(id) {
             return;
         }
+        self.nothing_in_flight(id);
         let hits = match result {
             Ok(hits) => hits,
             Err(failure) if intent.is_some() => {
@@ -105,6 +106,16 @@ impl Station {
                 let why = "Starshipit has another order of this number";
                 self.number_refused(id, Code::OrderAmbiguous, why, now, out);
             }
+        }
+    }
+
+    /// The reply that a scan found on its way is here: what the scan does from now on is its own.
+    fn nothing_in_flight(&mut self, id: &OrderId) {
+        if let Some(running) = self
+            .waiting_act(id)
+            .and_then(|act| self.running.get_mut(&act))
+        {
+            running.took_over = false;
         }
     }
 
@@ -282,6 +293,7 @@ impl Station {
         if !creating {
             return;
         }
+        self.nothing_in_flight(id);
         match result {
             Ok(remote) => {
                 self.came_online(out);

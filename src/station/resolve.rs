@@ -16,6 +16,11 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        let held = self.running.get(&act).and_then(|r| r.order.clone());
+        if let Some(id) = held.filter(|id| self.waiting_act(id) == Some(act)) {
+            // It was kept for this act until its first record was durable.
+            self.jobs.remove(&id);
+        }
         let Some(running) = self.running.get(&act) else {
             return;
         };
@@ -307,6 +312,7 @@ impl Station {
                 shipments: Vec::new(),
                 intent: None,
                 writebacks: Vec::new(),
+                last_job: 0,
                 fingerprint: String::new(),
                 deeds: Vec::new(),
                 created: now.wall,

@@ -51,6 +51,9 @@ impl Station {
             return;
         }
         if let Some(code) = self.closed_for_work() {
+            // What was given for this scan must not fall on another order.
+            let context = self.context(&source, now);
+            (context.armed, context.choices, context.reason) = (None, None, None);
             let reply = self.coded(Outcome::Refused, code, None);
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
@@ -287,10 +290,12 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         }
+        // An answer about an older order does not make it the one that was scanned last.
+        let last = self.last_order(&source, now) == LastOrder::Known(question.order.clone());
         match question.kind {
             QuestionKind::InDoubt => {
                 let act = self.begin(token, ActKind::Ship, text, source.clone(), now);
-                self.newest_act(&source, act, now);
+                self.answers(&source, act, last, now);
                 if let Some(running) = self.running.get_mut(&act) {
                     running.order = Some(question.order.clone());
                 }
@@ -298,7 +303,7 @@ impl Station {
             }
             QuestionKind::Elsewhere => {
                 let act = self.begin(token, ActKind::Reprint, text, source.clone(), now);
-                self.newest_act(&source, act, now);
+                self.answers(&source, act, last, now);
                 if let Some(running) = self.running.get_mut(&act) {
                     running.order = Some(question.order.clone());
                     running.act.confirmed = true;
@@ -307,7 +312,7 @@ impl Station {
             }
             QuestionKind::Before { kind, with } => {
                 let act = self.begin(token, kind, text, source.clone(), now);
-                self.newest_act(&source, act, now);
+                self.answers(&source, act, last, now);
                 if let Some(running) = self.running.get_mut(&act) {
                     running.order = Some(question.order.clone());
                     running.act.confirmed = true;
@@ -315,6 +320,12 @@ impl Station {
                 }
                 self.look_before(act, &question.order, now, out);
             }
+        }
+    }
+
+    fn answers(&mut self, source: &Source, act: ActId, last: bool, now: Moment) {
+        if last {
+            self.newest_act(source, act, now);
         }
     }
 

@@ -107,16 +107,16 @@ impl Station {
             .and_then(|o| o.sale.as_ref())
             .is_some_and(|l| l.print_seen);
         let unseen = seen && asks == Some(false);
-        if (news && before.is_some()) || mark.is_some() || unseen || asked {
+        if (news && before.is_some()) || mark.is_some() || unseen || (asked && idle) {
             let record = self.change(&id, now, |order| {
                 if let Some(mark) = mark {
                     order.standing = mark;
                 }
                 if let Some(link) = &mut order.sale {
-                    link.print_seen = asked || (link.print_seen && !unseen);
+                    link.print_seen = (asked && idle) || (link.print_seen && !unseen);
                 }
             });
-            if asked {
+            if asked && idle {
                 self.print_by_itself(&id, sale, record, now, out);
                 return;
             }
@@ -187,11 +187,11 @@ impl Station {
         let Some(act) = self.begin_for(None, sale, source, now) else {
             return;
         };
-        if let Some(running) = self.running.get_mut(&act) {
-            running.order = Some(id.clone());
-        }
+        // Nobody else works on it until this is durable or refused.
+        self.work_on(act, id, now);
         self.accept(act, record.into_iter().collect(), out);
-        self.sale_found(act, sale, None, now, out);
+        // Read again when that is durable: a list that the ledger refuses must not end its own act.
+        self.recall(act, out);
     }
 
     fn begin_for(

@@ -286,6 +286,20 @@ impl Settings {
             .or_else(|| self.routes.iter().position(fits))
     }
 
+    /// The route of an order that a sink is told about.
+    pub fn route_of_dispatch(
+        &self,
+        dispatch: &crate::domain::writeback::Dispatch,
+    ) -> Option<usize> {
+        self.routes.iter().position(|r| {
+            r.account == dispatch.account
+                && dispatch
+                    .sale
+                    .as_ref()
+                    .is_none_or(|s| r.takes(&s.customer, &s.warehouse))
+        })
+    }
+
     /// What to look up in Starshipit for a scan: a pattern's groups, else the fallbacks.
     pub fn lookups(&self, text: &str) -> Vec<(Lookup, String)> {
         let groups = self.groups(

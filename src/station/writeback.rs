@@ -5,7 +5,7 @@
 
 use super::{Effect, Station, Token, WritebackVerb, paper};
 use crate::domain::order::{Deed, Origin, Standing};
-use crate::domain::writeback::{ORDER_DOCUMENT, bounded, is_cartoncloud, is_real, spares_document};
+use crate::domain::writeback::{ORDER_DOCUMENT, bounded, is_real, spares_document};
 use crate::domain::{
     Code, Delivery, Moment, Order, OrderId, Outcome, PageRole, PageState, ScanReply, Source,
     Timestamp, Writeback, WritebackRule, WritebackState,
@@ -59,7 +59,7 @@ pub(super) fn plan(order: &mut Order, rule: &WritebackRule, released: bool, now:
         WritebackState::Waiting
     };
     for (place, sink) in rule.sinks.iter().enumerate() {
-        if order.sale.is_none() && is_cartoncloud(sink) {
+        if !rule.wants(sink, order.sale.as_ref()) {
             continue;
         }
         let spared = sink == ORDER_DOCUMENT
@@ -137,9 +137,10 @@ fn keep_fallback_last(order: &mut Order, rule: &WritebackRule) {
     });
 }
 
-fn next_number(order: &Order, older: Option<&Writeback>) -> u32 {
+fn next_number(order: &mut Order, older: Option<&Writeback>) -> u32 {
     let highest = order.writebacks.iter().chain(older).map(|job| job.n).max();
-    highest.unwrap_or(0).saturating_add(1)
+    order.last_job = order.last_job.max(highest.unwrap_or(0)).saturating_add(1);
+    order.last_job
 }
 
 /// Numbers that REDO has made void: one of them may stand where the set goes.

@@ -3,9 +3,9 @@
 
 use crate::domain::{Code, Outcome, ScanReply, ScanText, Source, State as OrderState};
 use crate::web::guard::{Through, guard};
-use crate::web::port::{OrderAct, OrdersQuery, Reply, Request};
+use crate::web::port::{OrderAct, OrdersQuery, Reply, Request, WritebackAct, WritebacksQuery};
 use crate::web::problem::{HttpCode, Problem, scan_response};
-use crate::web::{Context, events, page};
+use crate::web::{Context, documents, events, page};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Query, State};
@@ -47,6 +47,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/api/orders/{reference}/label.png", get(label))
         .route("/api/orders/{reference}/{act}", post(act))
         .route("/api/writebacks", get(writebacks))
+        .route("/api/writebacks/{id}/{act}", post(writeback))
         .route("/api/events", get(follow))
         .fallback(|uri: Uri| async move {
             let path: String = uri.path().chars().take(100).collect();
@@ -265,8 +266,78 @@ async fn label(State(context): Ctx, path: Result<Path<String>, PathRejection>, u
     )
 }
 
-async fn writebacks(State(context): Ctx) -> Answer {
-    said(context.station.ask(Request::Writebacks).await)
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WritebacksParams {
+    state: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn writebacks(State(context): Ctx, uri: Uri) -> Answer {
+    let params: WritebacksParams = query(&uri)?;
+    let limit = params.limit.unwrap_or(1000);
+    if !(1..=20_000).contains(&limit) {
+        return Err(Problem::bad("limit is 1 to 20000."));
+    }
+    if let Some(state) = &params.state
+        && !documents::WRITEBACK_STATES.contains(&state.as_str())
+    {
+        let words = documents::WRITEBACK_STATES.join(", ");
+        return Err(Problem::bad(format!("state is one of: {words}.")));
+    }
+    let query = WritebacksQuery {
+        state: params.state,
+        limit,
+    };
+    said(context.station.ask(Request::Writebacks(query)).await)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WritebackBody {
+    #[serde(default)]
+    keep: Option<Keep>,
+    #[serde(default)]
+    user: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Keep {
+    Ours,
+    Theirs,
+}
+
+async fn writeback(
+    State(context): Ctx,
+    Extension(through): Extension<Through>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let Path((id, name)) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
+    let id = checked_reference(id)?;
+    if !["retry", "resolve"].contains(&name.as_str()) {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "A writeback can be told to retry, or resolved.",
+        ));
+    }
+    let body: WritebackBody = json_body(&headers, body).await?;
+    let act = match (name.as_str(), body.keep) {
+        ("retry", None) => WritebackAct::Retry,
+        ("resolve", Some(Keep::Ours)) => WritebackAct::KeepOurs,
+        ("resolve", Some(Keep::Theirs)) => WritebackAct::KeepTheirs,
+        ("retry", Some(_)) => return Err(Problem::bad("keep is for resolve.")),
+        _ => {
+            return Err(Problem::bad(
+                "Say which number shall stand: {\"keep\": \"ours\"} or {\"keep\": \"theirs\"}.",
+            ));
+        }
+    };
+    let source = source(through, body.user)?;
+    let request = Request::Writeback { id, act, source };
+    said(context.station.ask(request).await)
 }
 
 async fn follow(State(context): Ctx) -> Answer {

@@ -1,10 +1,19 @@
-//! Orders as the API shows them (contract 24), from the ledger's own words.
+//! Orders and writebacks as the API shows them (contract 24), from the ledger's own words.
 
-use crate::domain::{Order, PageState, Timestamp};
+use crate::domain::writeback::job_id;
+use crate::domain::{Order, PageState, Timestamp, Writeback, WritebackState};
 use serde_json::{Value, json};
 
-/// The document of one order. `writebacks` is the outbox's part of it.
-pub fn order(order: &Order, writebacks: &[Value]) -> Value {
+/// The states of writebacks, as words.
+pub const WRITEBACK_STATES: [&str; 5] = ["waiting", "pending", "done", "unsupported", "conflict"];
+
+/// The document of one order, its writebacks with their age at `now`.
+pub fn order(order: &Order, now: Timestamp) -> Value {
+    let writebacks: Vec<Value> = order
+        .writebacks
+        .iter()
+        .map(|job| writeback(order, job, now))
+        .collect();
     let shipments: Vec<Value> = order
         .shipments
         .iter()
@@ -54,6 +63,65 @@ pub fn order(order: &Order, writebacks: &[Value]) -> Value {
     })
 }
 
+/// The document of one writeback.
+pub fn writeback(order: &Order, job: &Writeback, now: Timestamp) -> Value {
+    let (theirs, why) = match &job.state {
+        WritebackState::Conflict { theirs } => (Some(theirs.as_str()), None),
+        WritebackState::Unsupported { why } => (None, Some(why.as_str())),
+        WritebackState::Waiting | WritebackState::Pending => (None, job.trouble.as_deref()),
+        WritebackState::Done => (None, None),
+    };
+    json!({
+        "id": job_id(&order.id, job.n),
+        "order": order.number,
+        "sink": job.sink,
+        "tracking": job.tracking,
+        "supersedes": job.supersedes,
+        "state": state_of(job),
+        "attempts": job.attempts,
+        "age_s": now.since(job.since).as_secs(),
+        "theirs": theirs,
+        "why": why,
+        "where": place(order, job),
+        "since": rfc3339(job.since),
+        "at": rfc3339(job.at),
+    })
+}
+
+/// Its state as a word of [`WRITEBACK_STATES`].
+pub fn state_of(job: &Writeback) -> &'static str {
+    match job.state {
+        WritebackState::Waiting => "waiting",
+        WritebackState::Pending => "pending",
+        WritebackState::Done => "done",
+        WritebackState::Unsupported { .. } => "unsupported",
+        WritebackState::Conflict { .. } => "conflict",
+    }
+}
+
+/// Where its number can be seen (contract 17); `None` as long as it is nowhere.
+fn place(order: &Order, job: &Writeback) -> Option<&'static str> {
+    if job.state != WritebackState::Done {
+        return None;
+    }
+    Some(match job.sink.split(':').next().unwrap_or_default() {
+        "sale_order" | "order_properties" => "in the sale order",
+        "consignment" => "in the consignment",
+        "order_document" => {
+            let also = order.writebacks.iter().any(|other| {
+                let in_cloud = ["sale_order", "order_properties", "consignment"];
+                in_cloud.contains(&other.sink.as_str())
+                    && other.state == WritebackState::Done
+                    && other.tracking == job.tracking
+            });
+            if also { "attached" } else { "attached only" }
+        }
+        "csv" => "in the CSV file",
+        "shopify" => "in Shopify",
+        _ => "sent",
+    })
+}
+
 /// Who had last asked for something when this happened.
 fn by(order: &Order, at: Timestamp) -> Value {
     let deed = order.deeds.iter().rev().find(|d| d.at <= at);
@@ -91,7 +159,7 @@ mod tests {
             "printer": "label", "standing": "resting", "created": 1000, "updated": 2000
         });
         let parsed: Order = serde_json::from_value(document).unwrap();
-        let shown = order(&parsed, &[]);
+        let shown = order(&parsed, Timestamp(0));
         for member in [
             "id",
             "order",
@@ -104,5 +172,36 @@ mod tests {
             assert!(!shown[member].is_null(), "{member}");
         }
         assert_eq!(shown["state"], "known");
+    }
+
+    #[test]
+    fn a_number_that_is_only_attached_is_told_apart() {
+        let job = |n: u32, sink: &str, state: Value| {
+            json!({ "n": n, "sink": sink,
+            "tracking": ["T1"], "state": state, "since": 1_000, "at": 2_000 })
+        };
+        let mut parsed: Order = serde_json::from_value(json!({
+            "id": "cc:u", "seq": 1, "number": "WEB-1", "account": "main", "order_id": 7,
+            "printer": "label", "standing": "resting", "created": 1000, "updated": 2000,
+            "writebacks": [
+                job(1, "consignment", json!({ "is": "conflict", "theirs": "X9" })),
+                job(2, "order_document", json!({ "is": "done" })),
+                job(3, "shopify:tea", json!({ "is": "unsupported", "why": "no such order" })),
+            ]
+        }))
+        .unwrap();
+        let shown = order(&parsed, Timestamp(61_000));
+        let at = |shown: &Value, n: usize, member: &str| shown["writebacks"][n][member].clone();
+        assert_eq!(at(&shown, 0, "id"), "cc:u#1");
+        assert_eq!(at(&shown, 0, "state"), "conflict");
+        assert_eq!(at(&shown, 0, "theirs"), "X9");
+        assert_eq!(at(&shown, 0, "age_s"), 60);
+        assert_eq!(at(&shown, 0, "where"), Value::Null);
+        assert_eq!(at(&shown, 1, "where"), "attached only");
+        assert_eq!(at(&shown, 2, "why"), "no such order");
+        parsed.writebacks[0].state = WritebackState::Done;
+        let shown = order(&parsed, Timestamp(61_000));
+        assert_eq!(at(&shown, 0, "where"), "in the consignment");
+        assert_eq!(at(&shown, 1, "where"), "attached");
     }
 }

@@ -18,7 +18,10 @@ mod tests;
 pub mod token;
 
 pub use api::MAX_BODY;
-pub use port::{Call, Event, EventKind, OrderAct, OrdersQuery, Reply, Request, Station};
+pub use port::{
+    Call, Event, EventKind, OrderAct, OrdersQuery, Reply, Request, Station, WritebackAct,
+    WritebacksQuery,
+};
 pub use problem::HttpCode;
 pub use server::{Serving, StartError, serve};
 

@@ -47,8 +47,37 @@ pub enum Request {
         /// Which label page of the live shipments, from 1.
         page: u16,
     },
-    /// Writebacks as documents (contract 24).
-    Writebacks,
+    /// Writebacks as documents (contract 24): every open one, then those of the newest orders.
+    Writebacks(WritebacksQuery),
+    /// A person decides about a writeback.
+    Writeback {
+        /// `<ledger id>#<n>`, or an order number or ledger id of which one job is open.
+        id: String,
+        /// What to do.
+        act: WritebackAct,
+        /// Who and through what.
+        source: Source,
+    },
+}
+
+/// What may be done about a writeback over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritebackAct {
+    /// Try again now.
+    Retry,
+    /// Our numbers shall stand.
+    KeepOurs,
+    /// What stands there shall stand; the writeback is done.
+    KeepTheirs,
+}
+
+/// Which writebacks are listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WritebacksQuery {
+    /// A state word of contract 24.
+    pub state: Option<String>,
+    /// At most so many.
+    pub limit: usize,
 }
 
 /// What may be done to an order over HTTP (contract 21).

@@ -97,7 +97,8 @@ async fn friendly() -> Bench {
             Request::Scan { .. } | Request::Act { .. } => Reply::Scan(Box::new(printed())),
             Request::Status => Reply::Document(json!({"state": "ready"})),
             Request::Orders(_) => Reply::Lines(vec![json!({"id": "a"}), json!({"id": "b"})]),
-            Request::Writebacks => Reply::Lines(vec![]),
+            Request::Writebacks(_) => Reply::Lines(vec![]),
+            Request::Writeback { .. } => Reply::Document(json!({"id": "cc:u#1"})),
             Request::Order { .. } => Reply::NotFound {
                 detail: "no such order".into(),
             },
@@ -512,6 +513,63 @@ async fn lists_are_lines_and_labels_are_pictures() {
     let label = bench.get("/api/orders/WEB-1/label.png").await;
     assert!(label.head.contains("image/png") && label.body.contains("PNG"));
     assert_eq!(bench.get("/api/writebacks").await.body, "");
+}
+
+#[tokio::test]
+async fn a_writeback_is_named_by_its_id_and_decided_in_words() {
+    let bench = friendly().await;
+    let post = |path: &'static str, body: &'static str| {
+        let headers =
+            format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");
+        let bench = &bench;
+        async move { bench.tcp(&format!("POST {path}"), &headers, body).await }
+    };
+    for (path, body, status, code) in [
+        ("/api/writebacks/cc:u%231/resolve", "{}", 400, "bad-request"),
+        (
+            "/api/writebacks/cc:u%231/resolve",
+            "{\"keep\":\"mine\"}",
+            400,
+            "bad-request",
+        ),
+        (
+            "/api/writebacks/cc:u%231/retry",
+            "{\"keep\":\"ours\"}",
+            400,
+            "bad-request",
+        ),
+        ("/api/writebacks/cc:u%231/forget", "{}", 404, "not-found"),
+    ] {
+        post(path, body).await.is_problem(status, code);
+    }
+    let bare = bench
+        .tcp("POST /api/writebacks/cc:u%231/retry", "", "{}")
+        .await;
+    bare.is_problem(401, "unauthorized");
+    for query in ["state=open", "limit=0", "limit=20001", "x=1"] {
+        let answer = bench.get(&format!("/api/writebacks?{query}")).await;
+        answer.is_problem(400, "bad-request");
+    }
+    assert_eq!(
+        bench.asked().len(),
+        0,
+        "nothing of that reached the station"
+    );
+    assert_eq!(
+        post("/api/writebacks/cc:u%231/retry", "{}").await.status,
+        200
+    );
+    let resolve = post("/api/writebacks/WEB-1/resolve", "{\"keep\":\"theirs\"}").await;
+    assert_eq!(resolve.status, 200);
+    bench.get("/api/writebacks?state=conflict&limit=5").await;
+    let asked = bench.asked().concat();
+    for part in [
+        "id: \"cc:u#1\", act: Retry",
+        "id: \"WEB-1\", act: KeepTheirs",
+        "state: Some(\"conflict\"), limit: 5",
+    ] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
 }
 
 #[tokio::test]

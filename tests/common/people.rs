@@ -334,6 +334,7 @@ impl World {
             shipments: Vec::new(),
             intent: None,
             writebacks: Vec::new(),
+            last_job: 0,
             fingerprint: String::new(),
             deeds: Vec::new(),
             created: Timestamp(0),

@@ -72,6 +72,7 @@ pub fn held(n: u64, seq: u64) -> Order {
         }],
         intent: None,
         writebacks: Vec::new(),
+        last_job: 0,
         fingerprint: String::new(),
         deeds: vec![Deed {
             at: NOW,

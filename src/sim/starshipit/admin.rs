@@ -3,12 +3,13 @@
 //! `GET ledger` `GET calls` `GET|POST faults` `GET|POST switches` `GET|POST orders`
 //! `POST orders/{number or id}/status` `POST reset`.
 
+use crate::sim::site::{Network, Site, switches::shown};
 use crate::sim::starshipit::api::{Refusal, Reply};
 use crate::sim::starshipit::faults::Fault;
 use crate::sim::starshipit::model::{Address, Item, Order, Package, Status};
 use crate::sim::starshipit::orders::{Desk, NewOrder, pickup_address};
 use crate::sim::starshipit::serve::Shared;
-use crate::sim::starshipit::{Network, couriers, shipping};
+use crate::sim::starshipit::{couriers, shipping};
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -79,9 +80,8 @@ pub struct Deed {
     pub delete: bool,
 }
 
-/// Answers one request to `/_sim/…`.
+/// Answers one request; `path` is what follows `/_sim/`.
 pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Reply {
-    let path = path.strip_prefix("/_sim/").unwrap_or_default();
     let get = method == Method::GET;
     let done = match (get, method == Method::POST, path) {
         (true, _, "ledger") => Ok(ledger(shared)),
@@ -104,7 +104,7 @@ pub(crate) fn answer(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
             .and_then(|p| p.strip_suffix("/status"))
         {
             Some(number) => read(body).and_then(|deed| {
-                let number = super::serve::unescape(number);
+                let number = crate::sim::site::form::unescape(number);
                 shared.alter(&number, deed).map_err(|e| e.to_string())?;
                 Ok(orders(shared))
             }),
@@ -135,17 +135,11 @@ fn ledger(shared: &Shared) -> Value {
 }
 
 fn faults(shared: &Shared) -> Value {
-    json!({ "faults": shared.faults(), "network": shared.network() })
+    json!({ "faults": shared.faults(), "network": shared.net().now() })
 }
 
 fn switches(shared: &Shared) -> Value {
-    let settings = shared.switches().settings();
-    Value::Object(
-        settings
-            .into_iter()
-            .map(|(n, w)| (n.to_owned(), json!(w)))
-            .collect(),
-    )
+    shown(shared.switches().settings())
 }
 
 fn orders(shared: &Shared) -> Value {
@@ -173,7 +167,7 @@ fn set_faults(shared: &Shared, body: &[u8]) -> Result<(), String> {
         shared.set_faults(faults.map_err(|e| e.to_string())?);
     }
     if let Some(network) = body.network {
-        shared.set_network(network);
+        shared.net().set(network);
     }
     Ok(())
 }

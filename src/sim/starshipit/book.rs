@@ -5,11 +5,12 @@
 //! sale; so a kill between sale and anything else cannot make the simulator sell it again.
 //! `orders.ndjson` holds everything else; the newest `seq` of an order wins over both files.
 
+use crate::sim::site::log::{append, lock, whole_lines, write_line};
 use crate::sim::starshipit::model::{Order, Sale};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
+use std::io;
 use std::path::Path;
 
 #[derive(Serialize, Deserialize)]
@@ -225,52 +226,13 @@ impl Book {
     }
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-}
-
-/// Two simulators on one state directory would each sell what the other sold.
-fn lock(file: &File, dir: &Path) -> io::Result<()> {
-    rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|e| {
-        io::Error::other(format!(
-            "{} belongs to a simulator that is running: {e}",
-            dir.display()
-        ))
-    })
-}
-
-fn write_line(file: &mut File, line: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(line).map_err(io::Error::other)?;
-    text.push(b'\n');
-    // One write: a kill leaves the line whole or torn at its end, never mixed with another. A line
-    // that did not fit on the disk is taken back, or the next one would be glued to it.
-    let before = file.metadata()?.len();
-    file.write_all(&text)
-        .or_else(|error| file.set_len(before).and(Err(error)))
-}
-
-/// The lines of a file; a last line without its end was torn by a kill before anybody was told of
-/// it, and is cut off.
-fn whole_lines(file: &mut File) -> io::Result<Vec<String>> {
-    let mut text = String::new();
-    file.rewind()?;
-    file.read_to_string(&mut text)?;
-    let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() {
-        file.set_len(u64::try_from(whole).map_err(io::Error::other)?)?;
-    }
-    Ok(text[..whole].lines().map(str::to_owned).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::Timestamp;
     use crate::sim::starshipit::model::Status;
+    use std::fs::OpenOptions;
+    use std::io::Write;
 
     fn sale(order: &Order) -> Sale {
         Sale {

@@ -1,5 +1,6 @@
 //! What becomes of a call: faults before it, and faults of its reply.
 
+use crate::sim::site;
 use crate::sim::starshipit::api::{Answer, Reply};
 use crate::sim::starshipit::faults::{FaultKind, Hits};
 use crate::sim::starshipit::switches::Switches;
@@ -23,6 +24,29 @@ impl Fate {
             Self::Reset => "reset".into(),
             Self::Close => "closed".into(),
             Self::Never => "never".into(),
+        }
+    }
+}
+
+impl From<Fate> for site::Fate {
+    fn from(fate: Fate) -> Self {
+        match fate {
+            Fate::Reply(reply) => Self::Reply(reply.into()),
+            Fate::HalfReply(reply) => Self::HalfReply(reply.into()),
+            Fate::Reset => Self::Reset,
+            Fate::Close => Self::Close,
+            Fate::Never => Self::Never,
+        }
+    }
+}
+
+impl From<Reply> for site::Reply {
+    fn from(reply: Reply) -> Self {
+        let plain = Self::bytes(reply.status, reply.content_type, reply.body);
+        if reply.retry_after {
+            plain.with("retry-after", "1")
+        } else {
+            plain
         }
     }
 }

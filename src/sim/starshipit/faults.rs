@@ -3,6 +3,9 @@
 //! `starshipit:drop_after_commit:0.1:print` = one in ten print calls sells and then loses its
 //! reply. Chances are drawn from the server's seed, so a run can be repeated.
 
+pub use crate::sim::site::faults::Chance;
+use crate::sim::site::faults::{parse_chance, parse_duration};
+use crate::sim::site::switches::join;
 use crate::sim::starshipit::api::Endpoint;
 use rand::Rng;
 use serde::Serialize;
@@ -134,15 +137,6 @@ impl FaultKind {
     }
 }
 
-/// How often.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Chance {
-    /// With this probability, 0 to 1.
-    Probability(f64),
-    /// The next so many calls, then never again.
-    Budget(u32),
-}
-
 /// One fault as set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
@@ -216,9 +210,8 @@ impl Fault {
             name: kind.to_owned(),
             valid: join(FaultKind::TABLE.iter().map(|(name, _)| *name)),
         })?;
-        let chance = parts
-            .next()
-            .map_or(Ok(Chance::Probability(1.0)), parse_chance)?;
+        let chance = parts.next().unwrap_or("always");
+        let chance = parse_chance(chance).ok_or_else(|| FaultError::Chance(chance.to_owned()))?;
         let at = match parts.next() {
             None | Some("") => None,
             Some(name) => Some(Endpoint::by_name(name).ok_or_else(|| FaultError::Call {
@@ -302,41 +295,6 @@ impl Hits {
             })
             .sum()
     }
-}
-
-fn parse_chance(text: &str) -> Result<Chance, FaultError> {
-    let error = || FaultError::Chance(text.to_owned());
-    match text {
-        "once" => return Ok(Chance::Budget(1)),
-        "always" | "" => return Ok(Chance::Probability(1.0)),
-        _ => {}
-    }
-    if let Some(count) = text.strip_suffix('x') {
-        return count.parse().map(Chance::Budget).map_err(|_| error());
-    }
-    match text.parse::<f64>() {
-        Ok(p) if (0.0..=1.0).contains(&p) => Ok(Chance::Probability(p)),
-        _ => Err(error()),
-    }
-}
-
-/// `250ms`, `2s` or `1m`, at most ten minutes.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let n: u64 = text[..digits].parse().ok()?;
-    let duration = match &text[digits..] {
-        "ms" => Duration::from_millis(n),
-        "s" => Duration::from_secs(n),
-        "m" => Duration::from_secs(n.checked_mul(60)?),
-        _ => return None,
-    };
-    (duration <= Duration::from_secs(600)).then_some(duration)
-}
-
-fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ mod couriers;
 mod documents;
 mod fate;
 pub mod faults;
-mod line;
 mod lists;
 mod model;
 mod orders;
@@ -23,21 +22,20 @@ mod shipping;
 pub mod switches;
 mod wire;
 
+pub use crate::sim::site::Network;
 pub use api::Endpoint;
 pub use faults::{Chance, Fault, FaultKind};
 pub use model::Sale;
 pub use serve::Call;
 pub use switches::Switches;
 
+use crate::sim::site::{Listening, Site};
 use crate::sim::starshipit::serve::Shared;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 /// An account with its own API key. Accounts may share a subscription key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,29 +112,9 @@ impl Default for Options {
     }
 }
 
-/// How the network is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Network {
-    /// As it should be.
-    #[default]
-    Up,
-    /// Connections are accepted and reset at the first request; open ones are reset.
-    Reset,
-    /// Nobody listens: connection refused. Open connections are reset.
-    Refused,
-    /// Connections are accepted, requests never answered.
-    Silent,
-}
-
 /// A running simulator. Dropping it stops it.
 #[derive(Debug)]
-pub struct Server {
-    addr: SocketAddr,
-    admin: SocketAddr,
-    shared: Arc<Shared>,
-    tasks: Vec<JoinHandle<()>>,
-}
+pub struct Server(Listening<Shared>);
 
 impl Server {
     /// Loads the books and starts to listen on the current tokio runtime.
@@ -148,51 +126,41 @@ impl Server {
         if options.accounts.is_empty() {
             return Err(io::Error::other("the simulator needs at least one account"));
         }
-        let listener = TcpListener::bind(options.addr).await?;
-        let addr = listener.local_addr()?;
-        let door = TcpListener::bind((addr.ip(), 0)).await?;
-        let admin = door.local_addr()?;
-        let shared = Arc::new(Shared::new(options)?);
-        let tasks = vec![
-            tokio::spawn(line::listen(listener, addr, Arc::clone(&shared))),
-            tokio::spawn(line::listen_admin(door, Arc::clone(&shared))),
-        ];
-        Ok(Self {
-            addr,
-            admin,
-            shared,
-            tasks,
-        })
+        let addr = options.addr;
+        Listening::open(addr, || Shared::new(options))
+            .await
+            .map(Self)
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.0.addr
     }
 
     /// Base URL, without a slash at its end.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        self.0.url()
     }
 
     /// Base URL of the listener that serves `/_sim/` alone, whatever the network is set to.
     pub fn admin_url(&self) -> String {
-        format!("http://{}", self.admin)
+        self.0.admin_url()
     }
 
     /// The accounts it was started with.
     pub fn accounts(&self) -> &[Account] {
-        &self.shared.accounts
+        &self.0.site.accounts
     }
 
     /// Every consignment sold, in order.
     pub fn sales(&self) -> Vec<Sale> {
-        self.shared.book().sales.clone()
+        self.0.site.book().sales.clone()
     }
 
     /// The numbers of all orders, of all accounts.
     pub fn order_numbers(&self) -> Vec<String> {
-        self.shared
+        self.0
+            .site
             .book()
             .orders
             .values()
@@ -202,27 +170,27 @@ impl Server {
 
     /// The calls that arrived, newest last; at most the last 100,000.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.calls()
+        self.0.site.calls()
     }
 
     /// The switches as they are now.
     pub fn switches(&self) -> Switches {
-        self.shared.switches()
+        self.0.site.switches()
     }
 
     /// Sets the switches.
     pub fn set_switches(&self, switches: Switches) {
-        self.shared.set_switches(switches);
+        self.0.site.set_switches(switches);
     }
 
     /// Replaces all faults.
     pub fn set_faults(&self, faults: Vec<Fault>) {
-        self.shared.set_faults(faults);
+        self.0.site.set_faults(faults);
     }
 
     /// Sets how the network is.
     pub fn set_network(&self, network: Network) {
-        self.shared.set_network(network);
+        self.0.site.net().set(network);
     }
 
     /// Makes an order, unchecked; see [`admin::Seed`].
@@ -230,7 +198,7 @@ impl Server {
     /// # Errors
     /// When the account does not exist or the books cannot be written.
     pub fn add_order(&self, seed: admin::Seed) -> io::Result<i64> {
-        self.shared.add_order(seed)
+        self.0.site.add_order(seed)
     }
 
     /// Changes an order behind the API's back; see [`admin::Deed`]. `number` may be an order id.
@@ -238,22 +206,12 @@ impl Server {
     /// # Errors
     /// When there is no such order, or the deed does not fit its state.
     pub fn alter(&self, number: &str, deed: admin::Deed) -> io::Result<()> {
-        self.shared.alter(number, deed)
+        self.0.site.alter(number, deed)
     }
 
     /// Stops listening and cuts all connections. When this returns nothing more is sold or written,
     /// and the state directory is free for the next server.
-    pub async fn stop(mut self) {
-        self.shared.close();
-        for task in std::mem::take(&mut self.tasks) {
-            // Ended by `close`; a panic in it was logged by the runtime.
-            let _ended = task.await;
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.shared.close();
+    pub async fn stop(self) {
+        self.0.stop().await;
     }
 }

@@ -2,6 +2,8 @@
 //! of the reply.
 
 use crate::domain::Timestamp;
+use crate::sim::site::form::decode;
+use crate::sim::site::{self, Net, Network, Site, held, now};
 use crate::sim::starshipit::api::{Answer, Ask, Endpoint, Refusal, Reply};
 use crate::sim::starshipit::book::Book;
 use crate::sim::starshipit::fate::{Fate, after, before, too_many};
@@ -12,16 +14,16 @@ use crate::sim::starshipit::switches::{
     BadKey, BadSubscription, CopyReply, PrintLatency, Race, RetryAfter, Switches,
 };
 use crate::sim::starshipit::wire::Wire;
-use crate::sim::starshipit::{Account, Network, Options};
+use crate::sim::starshipit::{Account, Options, admin};
+use hyper::Method;
 use hyper::http::request::Parts;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Calls that are remembered.
@@ -56,15 +58,10 @@ pub(crate) struct Shared {
     arrivals: Mutex<HashMap<String, VecDeque<Instant>>>,
     /// One lock per order being printed, for S19 `one-sale`.
     printing: Mutex<HashMap<i64, Arc<tokio::sync::Mutex<()>>>>,
-    network: watch::Sender<Option<Network>>,
+    network: Net,
     requests_per_second: u32,
     print_latency: Duration,
     tracking_delay: Duration,
-}
-
-/// Takes a lock; what a panicking holder left is whole, because nothing here is changed in steps.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
@@ -79,7 +76,7 @@ impl Shared {
             calls: Mutex::default(),
             arrivals: Mutex::default(),
             printing: Mutex::default(),
-            network: watch::Sender::new(Some(Network::Up)),
+            network: Net::default(),
             requests_per_second: options.requests_per_second,
             print_latency: options.print_latency,
             tracking_delay: options.tracking_delay,
@@ -110,31 +107,6 @@ impl Shared {
         held(&self.calls).iter().cloned().collect()
     }
 
-    pub(crate) fn network(&self) -> Network {
-        self.network.borrow().unwrap_or(Network::Refused)
-    }
-
-    /// `None` once the simulator is closed.
-    pub(crate) fn watch_network(&self) -> watch::Receiver<Option<Network>> {
-        self.network.subscribe()
-    }
-
-    pub(crate) fn set_network(&self, network: Network) {
-        self.network.send_if_modified(|now| match now {
-            Some(now) if *now != network => {
-                *now = network;
-                true
-            }
-            _ => false,
-        });
-    }
-
-    /// Nothing is sold, written or answered after this.
-    pub(crate) fn close(&self) {
-        self.book().close();
-        self.network.send_replace(None);
-    }
-
     pub(crate) fn wire(&self) -> Wire {
         Wire {
             switches: self.switches(),
@@ -147,7 +119,7 @@ impl Shared {
         self.book().reset()?;
         self.set_switches(self.first_switches);
         self.set_faults(Vec::new());
-        self.set_network(Network::Up);
+        self.network.set(Network::Up);
         held(&self.calls).clear();
         held(&self.arrivals).clear();
         Ok(())
@@ -163,7 +135,7 @@ impl Shared {
     }
 
     /// Answers one call of the API.
-    pub(crate) async fn answer(self: Arc<Self>, head: Parts, body: Vec<u8>) -> Fate {
+    async fn call(self: Arc<Self>, head: Parts, body: Vec<u8>) -> Fate {
         let at = now();
         let endpoint = Endpoint::at(&head.method, head.uri.path());
         let query = head.uri.query().unwrap_or_default().to_owned();
@@ -330,64 +302,27 @@ impl Shared {
     }
 }
 
+impl Site for Shared {
+    fn net(&self) -> &Net {
+        &self.network
+    }
+
+    async fn answer(self: Arc<Self>, head: Parts, body: Vec<u8>) -> site::Fate {
+        self.call(head, body).await.into()
+    }
+
+    fn admin(&self, method: &Method, path: &str, body: &[u8]) -> site::Reply {
+        admin::answer(self, method, path, body).into()
+    }
+
+    fn close_books(&self) {
+        self.book().close();
+    }
+}
+
 async fn blocking(act: impl FnOnce() -> Answer + Send + 'static) -> Answer {
     match tokio::task::spawn_blocking(act).await {
         Ok(answer) => answer,
         Err(error) => Err(Refusal::from(io::Error::other(error))),
-    }
-}
-
-/// The simulator stands for another machine, which has a clock of its own.
-fn now() -> Timestamp {
-    Timestamp(jiff::Timestamp::now().as_millisecond())
-}
-
-/// `application/x-www-form-urlencoded`, as ASP.NET reads it.
-fn decode(query: &str) -> Vec<(String, String)> {
-    query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (unescape(key), unescape(value)))
-        .collect()
-}
-
-pub(crate) fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        match (first, tail) {
-            (b'+', _) => bytes.push(b' '),
-            (b'%', [high, low, after @ ..]) => {
-                let hex = |b: &u8| {
-                    char::from(*b)
-                        .to_digit(16)
-                        .and_then(|d| u8::try_from(d).ok())
-                };
-                match (hex(high), hex(low)) {
-                    (Some(high), Some(low)) => {
-                        bytes.push(high * 16 + low);
-                        rest = after;
-                    }
-                    _ => bytes.push(b'%'),
-                }
-            }
-            (byte, _) => bytes.push(*byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_is_read_as_a_form_and_bad_escapes_stay_as_they_are() {
-        assert_eq!(unescape("SO%2310+x%zz%4"), "SO#10 x%zz%4");
-        let pairs = decode("a=1&b&&c=%C3%A9");
-        let expected = [("a", "1"), ("b", ""), ("c", "é")];
-        assert_eq!(pairs, expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 }

@@ -1,106 +1,9 @@
 //! The switches S1–S19: behaviours of Starshipit that nobody has confirmed.
 //!
-//! Each switch is a small enum whose words are what `--switch S2=new-consignment` takes; one table
-//! carries names, words and sentences, so that parsing, error texts and `sim --help` agree.
+//! The words are what `--switch S2=new-consignment` takes; see [`crate::sim::site::switches`].
 
-use serde::Serialize;
-
-/// One switch as documentation: its name, what it is about, its words (the first is the default).
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct SwitchHelp {
-    /// `S1` … `S19`, `bad-key`, …
-    pub name: &'static str,
-    /// What is in doubt.
-    pub about: &'static str,
-    /// Word and meaning, default first.
-    pub words: &'static [(&'static str, &'static str)],
-}
-
-/// A `--switch` text that names no switch or no word of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SwitchError {
-    /// Not `NAME=WORD`.
-    #[error("'{0}' is not NAME=WORD, e.g. S2=new-consignment")]
-    Shape(String),
-    /// No such switch.
-    #[error("no switch '{name}'; there are {valid}")]
-    Name {
-        /// What was given.
-        name: String,
-        /// All names.
-        valid: String,
-    },
-    /// The switch has no such word.
-    #[error("switch {name} has no word '{word}'; it has {valid}")]
-    Word {
-        /// The switch.
-        name: String,
-        /// What was given.
-        word: String,
-        /// Its words.
-        valid: String,
-    },
-}
-
-macro_rules! switches {
-    ($( $field:ident : $kind:ident = $name:literal, $about:literal {
-        $first:ident = $first_word:literal : $first_means:literal
-        $(, $variant:ident = $word:literal : $means:literal)* $(,)?
-    } )*) => {
-        $(
-            #[doc = $about]
-            #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-            pub enum $kind {
-                #[doc = $first_means]
-                #[default]
-                $first,
-                $(#[doc = $means] $variant,)*
-            }
-            impl $kind {
-                /// The word that `--switch` takes.
-                pub fn word(self) -> &'static str {
-                    match self { Self::$first => $first_word, $(Self::$variant => $word,)* }
-                }
-            }
-        )*
-
-        /// The setting of every switch.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-        pub struct Switches {
-            $(#[doc = $about] pub $field: $kind,)*
-        }
-
-        impl Switches {
-            /// Every switch with its words, in order.
-            pub const TABLE: &'static [SwitchHelp] = &[$(SwitchHelp {
-                name: $name,
-                about: $about,
-                words: &[($first_word, $first_means) $(, ($word, $means))*],
-            },)*];
-
-            /// Sets the switch `name` to `word`, both as in [`Self::TABLE`]; case does not matter.
-            ///
-            /// # Errors
-            /// Names what there is instead.
-            pub fn set(&mut self, name: &str, word: &str) -> Result<(), SwitchError> {
-                $(if name.eq_ignore_ascii_case($name) {
-                    self.$field = match word.to_ascii_lowercase().as_str() {
-                        $first_word => $kind::$first,
-                        $($word => $kind::$variant,)*
-                        _ => return Err(unknown_word($name, word)),
-                    };
-                    return Ok(());
-                })*
-                Err(unknown_name(name))
-            }
-
-            /// Name and word of every switch as it is set now.
-            pub fn settings(&self) -> Vec<(&'static str, &'static str)> {
-                vec![$(($name, self.$field.word()),)*]
-            }
-        }
-    };
-}
+use crate::sim::site::switches::switches;
+pub use crate::sim::site::switches::{SwitchError, SwitchHelp};
 
 switches! {
     duplicate: Duplicate = "S1", "duplicate order_number on create" {
@@ -205,42 +108,6 @@ switches! {
         Sent = "sent": "Retry-After: 1",
         Absent = "absent": "no such header",
     }
-}
-
-impl Switches {
-    /// Applies one `NAME=WORD`.
-    ///
-    /// # Errors
-    /// Names what there is instead.
-    pub fn apply(&mut self, text: &str) -> Result<(), SwitchError> {
-        let (name, word) = text
-            .split_once('=')
-            .ok_or_else(|| SwitchError::Shape(text.to_owned()))?;
-        self.set(name.trim(), word.trim())
-    }
-}
-
-fn unknown_name(name: &str) -> SwitchError {
-    SwitchError::Name {
-        name: name.to_owned(),
-        valid: join(Switches::TABLE.iter().map(|s| s.name)),
-    }
-}
-
-fn unknown_word(name: &str, word: &str) -> SwitchError {
-    let words = Switches::TABLE
-        .iter()
-        .filter(|s| s.name == name)
-        .flat_map(|s| s.words.iter().map(|(word, _)| *word));
-    SwitchError::Word {
-        name: name.to_owned(),
-        word: word.to_owned(),
-        valid: join(words),
-    }
-}
-
-fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -3,11 +3,7 @@
 //! hyper is driven by hand because a simulator of bad networks must be able to close, reset or
 //! never answer one connection, which a web framework rightly does not offer.
 
-use crate::sim::starshipit::Network;
-use crate::sim::starshipit::admin;
-use crate::sim::starshipit::api::Reply;
-use crate::sim::starshipit::fate::Fate;
-use crate::sim::starshipit::serve::Shared;
+use crate::sim::site::{Fate, Network, Reply, Site};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -24,16 +20,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// Bytes of a request body; Starshipit's own limit is not documented.
+/// Bytes of a request body; the systems' own limits are not documented.
 const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Connections at a time.
 const MAX_CONNECTIONS: usize = 512;
 
 /// Serves the API until the simulator is closed; stops listening while the network is `Refused`.
-pub(crate) async fn listen(listener: TcpListener, addr: SocketAddr, shared: Arc<Shared>) {
+pub(crate) async fn listen<S: Site>(listener: TcpListener, addr: SocketAddr, shared: Arc<S>) {
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
-    let mut network = shared.watch_network();
+    let mut network = shared.net().watch();
     loop {
         let now = *network.borrow_and_update();
         let Some(now) = now else { break };
@@ -61,9 +57,9 @@ pub(crate) async fn listen(listener: TcpListener, addr: SocketAddr, shared: Arc<
 }
 
 /// Serves `/_sim/` alone, whatever the network is set to.
-pub(crate) async fn listen_admin(listener: TcpListener, shared: Arc<Shared>) {
+pub(crate) async fn listen_admin<S: Site>(listener: TcpListener, shared: Arc<S>) {
     let mut connections = JoinSet::new();
-    let mut network = shared.watch_network();
+    let mut network = shared.net().watch();
     loop {
         tokio::select! {
             closed = network.wait_for(Option::is_none) => {
@@ -100,7 +96,7 @@ async fn accept(listener: Option<&TcpListener>, network: Network) -> Option<TcpS
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>, admin_only: bool) {
+async fn serve<S: Site>(stream: TcpStream, shared: Arc<S>, admin_only: bool) {
     // A label is written in several pieces; Nagle would add 40 ms to each reply.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
@@ -110,12 +106,24 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, admin_only: bool) {
         stream,
         cut: Arc::clone(&cut),
     };
+    let title_case = shared.title_case_headers();
     let service = service_fn(move |request| {
         let (shared, cut) = (Arc::clone(&shared), Arc::clone(&cut));
-        async move { answer(request, &shared, admin_only, &cut).await }
+        async move {
+            let mut response = answer(request, &shared, admin_only, &cut).await;
+            // The case of header names belongs to a connection: another case needs another one.
+            if shared.title_case_headers() != title_case
+                && let Ok(response) = &mut response
+            {
+                let close = hyper::header::HeaderValue::from_static("close");
+                response.headers_mut().insert("connection", close);
+            }
+            response
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
+        .title_case_headers(title_case)
         .header_read_timeout(Duration::from_secs(120))
         .serve_connection(TokioIo::new(line), service);
     if let Err(error) = connection.await {
@@ -123,9 +131,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, admin_only: bool) {
     }
 }
 
-async fn answer(
+async fn answer<S: Site>(
     request: Request<Incoming>,
-    shared: &Arc<Shared>,
+    shared: &Arc<S>,
     admin_only: bool,
     cut: &AtomicBool,
 ) -> io::Result<Response<Answer>> {
@@ -133,7 +141,7 @@ async fn answer(
     let path = head.uri.path().to_owned();
     let is_admin = path.starts_with("/_sim/");
     if !is_admin && !admin_only {
-        match shared.network() {
+        match shared.net().now() {
             Network::Silent => std::future::pending().await,
             Network::Up => {}
             Network::Reset | Network::Refused => return Err(io::ErrorKind::ConnectionReset.into()),
@@ -145,7 +153,11 @@ async fn answer(
     };
     if is_admin || admin_only {
         return Ok(respond(
-            admin::answer(shared, &head.method, &path, &body),
+            shared.admin(
+                &head.method,
+                path.strip_prefix("/_sim/").unwrap_or_default(),
+                &body,
+            ),
             false,
         ));
     }
@@ -179,13 +191,17 @@ fn respond(reply: Reply, half: bool) -> Response<Answer> {
     let mut response = Response::new(body);
     *response.status_mut() = hyper::StatusCode::from_u16(reply.status)
         .unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(
-        "content-type",
-        hyper::header::HeaderValue::from_static(reply.content_type),
-    );
-    if reply.retry_after {
-        headers.insert("retry-after", hyper::header::HeaderValue::from_static("1"));
+    for (name, value) in reply.headers {
+        let value = hyper::header::HeaderValue::from_str(&value);
+        match (
+            hyper::header::HeaderName::from_bytes(name.as_bytes()),
+            value,
+        ) {
+            (Ok(name), Ok(value)) => {
+                response.headers_mut().insert(name, value);
+            }
+            _ => tracing::error!(name, "the simulator made a header that is none"),
+        }
     }
     response
 }

@@ -1,4 +1,4 @@
-//! How fast we may ask: one limiter per subscription key (contract 30).
+//! How fast we may ask: one limiter per subscription key or tenant (contract 30).
 //!
 //! At most N sends in any 1.05 s, the 50 ms being slack for the way there. One of the N is kept
 //! for scans, so that background work never makes a packer wait for a whole window. Waiting is
@@ -39,6 +39,10 @@ const BACKOFF_SECONDS: [u64; 4] = [1, 2, 4, 8];
 const MAX_WAITING: usize = 1_000;
 /// A pause is never longer, whatever `Retry-After` says: the next 429 renews it.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
+
+/// Up to this many requests a minute are spread out evenly: one each 50 ms or slower, which the
+/// timer (1 ms) can still tell apart.
+const SPREAD_UP_TO: u32 = 1_200;
 
 /// Why a call was not let through. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +87,21 @@ impl Limiter {
         Self {
             slots: usize::try_from(whole.max(1)).unwrap_or(1),
             window,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// For a rate by the minute. Slow rates are spread out, one send at a time: a burst of a whole
+    /// minute's sends would leave a scan without any for the rest of it, while one slot that comes
+    /// round soon goes to scans first and costs the others nothing.
+    pub(crate) fn per_minute(requests: u32) -> Self {
+        let requests = requests.max(1);
+        if requests > SPREAD_UP_TO {
+            return Self::new(requests / 60, 1);
+        }
+        Self {
+            slots: 1,
+            window: WINDOW.saturating_mul(60) / requests,
             inner: Mutex::default(),
         }
     }

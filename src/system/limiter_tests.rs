@@ -271,3 +271,30 @@ proptest! {
         prop_assert!(limiter.lock().waiting.is_empty());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_by_the_minute_is_spread_out_and_nearly_used_up() {
+    for rate in [1, 30, 60, 600, 1_200, 12_000] {
+        let limiter = Arc::new(Limiter::per_minute(rate));
+        let mut times = Vec::new();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(240) {
+            limiter.acquire(Priority::Writeback, PATIENT).await.unwrap();
+            times.push(Instant::now());
+        }
+        let rate = usize::try_from(rate).unwrap();
+        let most = most_within(&times, Duration::from_secs(60));
+        assert!(most <= rate, "{rate} a minute: {most}");
+        let whole = times
+            .iter()
+            .filter(|t| **t - start < Duration::from_secs(60))
+            .count();
+        assert!(whole * 100 >= rate * 90, "{rate} a minute: only {whole}");
+        if rate == 60 {
+            // A scan that comes now waits for one slot, not for the minute.
+            let before = Instant::now();
+            limiter.acquire(Priority::Scan, PATIENT).await.unwrap();
+            assert!(before.elapsed() <= Duration::from_millis(1_050));
+        }
+    }
+}
