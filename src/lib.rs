@@ -14,4 +14,5 @@ pub mod starshipit;
 pub mod station;
 pub mod system;
 pub mod trigger;
+pub mod update;
 pub mod web;
