@@ -10,6 +10,7 @@
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
+//! * `trial.rs`: a version on trial watches itself
 //! * `service.rs`: start to stop of the whole program
 
 mod bench;
@@ -21,6 +22,7 @@ mod port;
 mod remade;
 mod scanners;
 mod service;
+mod trial;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};
 pub use compose::ComposeError;

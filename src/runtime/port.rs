@@ -85,6 +85,15 @@ impl Port {
             },
             // Without CartonCloud there is no place to write to: the list is truly empty.
             web::Request::Writebacks => Reply::Lines(Vec::new()),
+            web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
+                Ok(true) => Reply::Document(json!({ "lease": "granted" })),
+                Ok(false) => Reply::Document(json!({ "lease": "waiting" })),
+                Err(_) => stopped(),
+            },
+            web::Request::WorkOn => {
+                self.bench.work_on().await;
+                Reply::Document(json!({ "lease": "over" }))
+            }
         }
     }
 
@@ -241,7 +250,7 @@ impl Port {
         }
     }
 
-    async fn status(&self) -> Option<Value> {
+    pub(super) async fn status(&self) -> Option<Value> {
         let glance = self.bench.glance().await.ok()?;
         let ledger = self.hub.ledger().clone();
         let (stats, health) =

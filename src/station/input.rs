@@ -167,6 +167,8 @@ pub enum Input {
     Tick,
     /// Stop taking work; what runs comes to its end.
     Drain,
+    /// A drain was called off: work goes on.
+    WorkOn,
 }
 
 /// Why a Starshipit order is read.

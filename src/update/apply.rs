@@ -11,7 +11,7 @@ use super::keys::{KeySet, SignatureFile};
 use super::policy::{self, Ask, Decision, Facts, Reason};
 use super::slots::{Link, Slots};
 use super::state::{self, Hold, Line, Memory, Seen};
-use super::station::{self, NoLease};
+use super::station::{self, Lease, NoLease};
 use super::trial::{self, Health, Terms};
 use super::trust::{Trust, TrustError};
 use super::version::{self, Version};
@@ -31,7 +31,7 @@ use std::time::Duration;
 const MAX_SIGNATURES: u64 = 256 * 1024;
 /// A station that was told to stop has stopped within this time.
 const STOP: Duration = Duration::from_secs(120);
-/// Beyond soak and deadline, for the stop and the starts of a trial.
+/// See [`Settings::margin`].
 const MARGIN: Duration = Duration::from_secs(180);
 /// Between looks at a trial.
 const LOOK: Duration = Duration::from_millis(250);
@@ -69,6 +69,8 @@ pub struct Settings {
     pub restart: Vec<String>,
     /// Soak and deadline of a trial.
     pub terms: Terms,
+    /// Beyond soak and deadline, for the stop and the starts of a trial.
+    pub margin: Duration,
     /// Deadlines of downloads.
     pub limits: Limits,
     /// The station rests when nobody has scanned for so long.
@@ -339,6 +341,14 @@ impl<'a> Updater<'a> {
             && self.slots.read(Link::Current)? != self.slots.read(Link::Previous)?
         {
             let version = trial.version.map_or_else(|| self.running(), Ok)?;
+            // Armed and switched, but the guard has not counted a start: it was never started.
+            if trial.left == trial::STARTS {
+                let lease = self.lease(ask)?;
+                self.restart()?;
+                if let Some(lease) = lease {
+                    lease.until_gone(STOP);
+                }
+            }
             return self.see_through(&version);
         }
         let looked = self.look(ask, &mut memory)?;
@@ -635,16 +645,7 @@ impl<'a> Updater<'a> {
             self.now,
         )?;
         (self.reached)(Step::Checked)?;
-        let quiet = if ask.now || settings.window.is_some() {
-            Duration::ZERO
-        } else {
-            settings.quiet
-        };
-        let lease = match station::lease(&settings.control, quiet, settings.patience) {
-            Ok(lease) => Some(lease),
-            Err(NoLease::NoStation) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let lease = self.lease(ask)?;
         (self.reached)(Step::Leased)?;
         let before = station::status(&settings.control)
             .map(|status| Health::of(&status))
@@ -672,6 +673,21 @@ impl<'a> Updater<'a> {
         (self.reached)(Step::Restarted)?;
         durable::remove(&archive)?;
         Ok(restarted.is_ok())
+    }
+
+    /// The station rests; none: there is no station.
+    fn lease(&self, ask: &Ask) -> Result<Option<Lease>, UpdateError> {
+        let settings = &self.settings;
+        let quiet = if ask.now || settings.window.is_some() {
+            Duration::ZERO
+        } else {
+            settings.quiet
+        };
+        match station::lease(&settings.control, quiet, settings.patience) {
+            Ok(lease) => Ok(Some(lease)),
+            Err(NoLease::NoStation) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn fetch(
@@ -710,7 +726,7 @@ impl<'a> Updater<'a> {
     /// Waits until the trial of `version` has ended; ends it itself when the station cannot.
     fn see_through(&self, version: &Version) -> Result<Ended, UpdateError> {
         let terms = trial::terms(&self.dir)?;
-        let limit = terms.soak().max(terms.deadline()).saturating_add(MARGIN);
+        let limit = terms.soak().max(terms.deadline()).saturating_add(self.settings.margin);
         let end = (self.now)().mono.plus(limit);
         while (self.now)().mono < end {
             if let Some(ended) = self.ended(version)? {
@@ -897,6 +913,7 @@ impl Settings {
             .map(str::to_owned)
             .to_vec(),
             terms: Terms::default(),
+            margin: MARGIN,
             limits: Limits::default(),
             quiet: Duration::from_secs(600),
             patience: Duration::from_secs(900),

@@ -49,6 +49,13 @@ pub enum Request {
     },
     /// Writebacks as documents (contract 24).
     Writebacks,
+    /// Rest for an update, or rest on; `{"lease":"granted"|"waiting"}`.
+    Rest {
+        /// Nobody must have asked anything for so long.
+        quiet: Duration,
+    },
+    /// The update is over, or given up.
+    WorkOn,
 }
 
 /// What may be done to an order over HTTP (contract 21).
