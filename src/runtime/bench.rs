@@ -216,8 +216,8 @@ pub(super) async fn run(
                     let now = clock.now();
                     let may = rest_until.is_some()
                         || (station.is_idle() && now.mono.since(last_ask) >= quiet);
-                    drop(rests.send(may));
-                    if !may {
+                    // Whoever asked may be gone: then there is nobody to rest for.
+                    if rests.send(may).is_err() || !may {
                         continue;
                     }
                     rest_until = Some(now.mono.plus(REST));
