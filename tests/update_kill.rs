@@ -273,3 +273,14 @@ fn the_shell_guard_alone_goes_back_by_hand() {
     let status = world.status();
     assert_eq!(status["bad"][0]["why"], "it prints upside down", "{status}");
 }
+
+#[test]
+fn the_slot_guard_ends_where_it_must_in_every_state_that_it_can_find() {
+    let out = Command::new("sh")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/slot-guard-test"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}");
+    assert!(said.matches("ok ").count() >= 20, "{said}");
+}

@@ -9,11 +9,16 @@ use crate::domain::Timestamp;
 use crate::system::durable;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Name of the file.
 pub const FILE: &str = "state.json";
+/// Station and updater share a group: both write in the folder, both read what is there. Nothing in
+/// it is personal or secret.
+const DIR_MODE: u32 = 0o770;
+const FILE_MODE: u32 = 0o640;
 /// Largest file, in bytes.
 const LIMIT: u64 = 256 * 1024;
 /// Lines of history.
@@ -151,12 +156,17 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let owner = std::fs::metadata(&dir).map_err(|error| durable::at(&dir, &error))?;
     durable::replace_with(path, |file| {
         file.write_all(bytes)?;
-        if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        if rustix::process::geteuid().is_root() {
             let (uid, gid) = (
                 rustix::fs::Uid::from_raw(owner.uid()),
                 rustix::fs::Gid::from_raw(owner.gid()),
             );
-            rustix::fs::fchown(&*file, Some(uid), Some(gid))?;
+            // Root without capabilities may not; then it runs with the station's group, which may
+            // read what it makes.
+            if let Err(error) = rustix::fs::fchown(&*file, Some(uid), Some(gid)) {
+                tracing::debug!(%error, "the file stays with this user");
+            }
         }
         Ok(())
     })
@@ -172,9 +182,11 @@ pub fn make_folder(dir: &Path) -> io::Result<()> {
         return Ok(());
     }
     durable::create_dir_all(dir)?;
+    std::fs::set_permissions(dir, Permissions::from_mode(DIR_MODE))
+        .map_err(|error| durable::at(dir, &error))?;
     let parent = folder(dir);
     let owner = std::fs::metadata(&parent).map_err(|error| durable::at(&parent, &error))?;
-    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+    if rustix::process::geteuid().is_root() {
         std::os::unix::fs::lchown(dir, Some(owner.uid()), Some(owner.gid()))
             .map_err(|error| durable::at(dir, &error))?;
     }

@@ -1,7 +1,7 @@
 //! For tests of the update: programs made by hand, an installed station, a release folder, and a
 //! server that can be made toxic.
 
-#![allow(dead_code, reason = "every test file uses its part")]
+#![expect(dead_code, reason = "every test file uses its part")]
 
 use printstation::domain::{Moment, Mono, Timestamp};
 use printstation::update::policy::Ask;
