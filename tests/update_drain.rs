@@ -8,6 +8,7 @@
 )]
 
 #[path = "common/process.rs"]
+#[expect(dead_code, reason = "each test binary uses its part")]
 mod process;
 
 use printstation::update::station::{self, NoLease};
@@ -99,10 +100,7 @@ async fn an_update_asked_for_in_the_middle_of_a_three_label_job_waits_for_all_th
     let held = lease(socket.clone(), 0, 60).await.expect("a lease");
     assert_eq!(running.stop(), Some(0));
     held.until_gone(Duration::from_secs(60));
-    assert!(matches!(
-        lease(socket, 0, 1).await,
-        Err(NoLease::NoStation)
-    ));
+    assert!(matches!(lease(socket, 0, 1).await, Err(NoLease::NoStation)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +139,10 @@ async fn a_version_that_works_as_before_ends_its_trial_well() {
     until("confirmed", || {
         trial::read(&dir).expect("readable").is_none()
     });
-    assert_eq!(trial::confirmed(&dir).expect("readable"), Some(Version::own()));
+    assert_eq!(
+        trial::confirmed(&dir).expect("readable"),
+        Some(Version::own())
+    );
     assert_eq!(running.stop(), Some(0));
 }
 
@@ -149,7 +150,9 @@ async fn a_version_that_works_as_before_ends_its_trial_well() {
 async fn a_version_that_lost_a_printer_gives_up_with_75_and_no_start_left() {
     let world = World::new(&[], "");
     let mut before = Health::default();
-    before.devices.insert("printer that was there".to_owned(), true);
+    before
+        .devices
+        .insert("printer that was there".to_owned(), true);
     let dir = arm(&world, &Version::own(), 0, 300, before);
     let running = world.run();
     let code = running.wait();

@@ -58,7 +58,10 @@ fn an_empty_list_of_keys_cannot_be_made_and_refuses_everything() {
     }
     std::fs::remove_dir_all(world.path("keys")).unwrap();
     let why = refused(&world);
-    assert!(why.contains(&world.path("keys").display().to_string()), "{why}");
+    assert!(
+        why.contains(&world.path("keys").display().to_string()),
+        "{why}"
+    );
 }
 
 #[test]
@@ -107,7 +110,16 @@ fn a_root_key_replaces_a_stolen_release_key_and_the_stolen_one_is_not_believed_a
     release::publish_keys(&world.path("out"), &world.private("root"), &public).unwrap();
     world.publish(None, &world.changes(), "two");
     let ended = world.apply().unwrap();
-    assert!(matches!(ended, Ended::Waits { code: "up-to-date", .. }), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Ended::Waits {
+                code: "up-to-date",
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
     // The thief, with a higher sequence and without the list that forgets him.
     let sig = std::fs::read(world.path("out/channel.json.sig")).unwrap();
     std::fs::remove_file(world.path("out/channel.json.sig")).unwrap();
@@ -175,10 +187,22 @@ fn what_was_seen_survives_whatever_the_stations_user_does_to_its_own_folder() {
     std::fs::remove_dir_all(world.path("state/update")).unwrap();
     put(&world.path("out/channel.json"), &document);
     put(&world.path("out/channel.json.sig"), &signatures);
-    assert!(world.apply().unwrap_err().to_string().contains("older than one"));
+    assert!(
+        world
+            .apply()
+            .unwrap_err()
+            .to_string()
+            .contains("older than one")
+    );
     // Damaged trust is not forgotten either.
     put(&world.path("opt/trust.json"), b"{}");
-    assert!(world.apply().unwrap_err().to_string().contains("trust.json"));
+    assert!(
+        world
+            .apply()
+            .unwrap_err()
+            .to_string()
+            .contains("trust.json")
+    );
 }
 
 #[test]
@@ -205,7 +229,16 @@ fn a_clock_that_is_not_set_waits() {
     world.release("2.0.0");
     *world.clock.wall.lock().unwrap() = Some(Timestamp(0));
     let ended = world.apply().unwrap();
-    assert!(matches!(ended, Ended::Waits { code: "clock-not-set", .. }), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Ended::Waits {
+                code: "clock-not-set",
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -221,8 +254,19 @@ fn a_withdrawn_version_is_not_installed_even_when_asked_for() {
         version: Some(version("2.0.0")),
         now: true,
     };
-    let ended = world.apply_with(world.settings(), &ask, &|_| Ok(())).unwrap();
-    assert!(matches!(ended, Ended::Waits { code: "revoked", .. }), "{ended:?}");
+    let ended = world
+        .apply_with(world.settings(), &ask, &|_| Ok(()))
+        .unwrap();
+    assert!(
+        matches!(
+            ended,
+            Ended::Waits {
+                code: "revoked",
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -117,13 +117,24 @@ fn recovers(world: &World, what: &str) {
         "{what}: starts {starts}"
     );
     // Until the next run, the station may have been started again; then the trial goes on.
-    let ended = world.apply().unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let ended = world
+        .apply()
+        .unwrap_or_else(|error| panic!("{what}: {error:?}"));
     let done = matches!(&ended, Ended::Confirmed { version: v } if *v == version("2.0.0"))
-        || matches!(&ended, Ended::Waits { code: "up-to-date", .. });
+        || matches!(
+            &ended,
+            Ended::Waits {
+                code: "up-to-date",
+                ..
+            }
+        );
     if !done {
         // The guard has counted a start that nobody finished: that trial runs out, and an operator
         // can ask for the version again.
-        assert!(matches!(ended, Ended::RolledBack { .. }), "{what}: {ended:?}");
+        assert!(
+            matches!(ended, Ended::RolledBack { .. }),
+            "{what}: {ended:?}"
+        );
         let ask = Ask {
             version: Some(version("2.0.0")),
             now: false,
@@ -131,7 +142,10 @@ fn recovers(world: &World, what: &str) {
         let ended = world
             .apply_with(world.settings(), &ask, &|_| Ok(()))
             .unwrap();
-        assert!(matches!(ended, Ended::Confirmed { .. }), "{what}: {ended:?}");
+        assert!(
+            matches!(ended, Ended::Confirmed { .. }),
+            "{what}: {ended:?}"
+        );
     }
     assert_eq!(world.starts(), version("2.0.0"), "{what}");
 }
@@ -170,7 +184,10 @@ fn a_run_that_was_killed_before_the_restart_is_finished_by_the_next_without_a_st
         let world = world_in(Slot::A);
         kill_at(&world, step, "apply");
         let ended = world.apply().unwrap();
-        assert!(matches!(ended, Ended::Confirmed { .. }), "{step:?}: {ended:?}");
+        assert!(
+            matches!(ended, Ended::Confirmed { .. }),
+            "{step:?}: {ended:?}"
+        );
         assert_eq!(world.starts(), version("2.0.0"));
     }
 }
@@ -189,7 +206,13 @@ fn a_rollback_that_was_killed_is_repeated_to_the_same_end() {
         // And it does not come back by itself.
         let ended = world.apply().unwrap();
         assert!(
-            matches!(ended, Ended::Waits { code: "known-bad", .. }),
+            matches!(
+                ended,
+                Ended::Waits {
+                    code: "known-bad",
+                    ..
+                }
+            ),
             "{step:?}: {ended:?}"
         );
     }
@@ -207,7 +230,16 @@ fn a_version_that_never_becomes_ready_is_left_and_not_tried_again_by_itself() {
     assert_eq!(world.starts(), version("1.0.0"));
     world.station_does(PROVES_ITSELF);
     let ended = world.apply().unwrap();
-    assert!(matches!(ended, Ended::Waits { code: "known-bad", .. }), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Ended::Waits {
+                code: "known-bad",
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
     // A newer one is another matter.
     world.release("2.0.1");
     let ended = world.apply().unwrap();
@@ -269,7 +301,16 @@ fn the_shell_guard_alone_goes_back_by_hand() {
     assert!(out.status.success(), "{out:?}");
     assert_eq!(world.starts(), version("1.0.0"));
     let ended = world.apply().unwrap();
-    assert!(matches!(ended, Ended::Waits { code: "known-bad", .. }), "{ended:?}");
+    assert!(
+        matches!(
+            ended,
+            Ended::Waits {
+                code: "known-bad",
+                ..
+            }
+        ),
+        "{ended:?}"
+    );
     let status = world.status();
     assert_eq!(status["bad"][0]["why"], "it prints upside down", "{status}");
 }
@@ -277,7 +318,10 @@ fn the_shell_guard_alone_goes_back_by_hand() {
 #[test]
 fn the_slot_guard_ends_where_it_must_in_every_state_that_it_can_find() {
     let out = Command::new("sh")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/slot-guard-test"))
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/scripts/slot-guard-test"
+        ))
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&out.stdout);

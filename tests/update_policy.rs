@@ -176,7 +176,10 @@ fn a_pin_is_followed_up_and_only_with_its_own_word_down() {
     bench.rule(pin("0.9.0", true));
     assert_eq!(bench.installs().as_deref(), Some("0.9.0"));
     bench.floor = Some(v("1.0.0"));
-    assert!(matches!(bench.waits().0, Reason::Pinned(..)), "the floor holds");
+    assert!(
+        matches!(bench.waits().0, Reason::Pinned(..)),
+        "the floor holds"
+    );
     bench.rule(pin("7.7.7", true));
     assert!(matches!(bench.waits().0, Reason::Pinned(..)), "not offered");
     // A pin is for the station that it names.
@@ -273,7 +276,10 @@ fn the_window_is_in_the_stations_own_time_and_may_pass_midnight() {
     bench.now = Timestamp(NOW.0 + 7 * HOUR - 1);
     assert!(bench.installs().is_some());
     bench.now = Timestamp(NOW.0 + 7 * HOUR);
-    assert_eq!(bench.waits(), (Reason::Window, Timestamp(NOW.0 + 24 * HOUR)));
+    assert_eq!(
+        bench.waits(),
+        (Reason::Window, Timestamp(NOW.0 + 24 * HOUR))
+    );
     bench.ask.now = true;
     assert!(bench.installs().is_some());
 }
@@ -312,7 +318,10 @@ fn a_rollout_reaches_every_device_between_its_start_and_its_end_in_an_order_of_i
         bench.now = Timestamp(NOW.0 + 48 * HOUR);
         assert!(bench.installs().is_some());
     }
-    assert!((200..300).contains(&early), "half of the fleet at half of the time: {early}");
+    assert!(
+        (200..300).contains(&early),
+        "half of the fleet at half of the time: {early}"
+    );
 }
 
 proptest! {
@@ -418,45 +427,62 @@ fn document(change: impl Fn(&mut serde_json::Value)) -> Result<Channel, String> 
 fn a_document_is_read_strictly() {
     document(|_| {}).unwrap();
     document(|d| d["ext"] = serde_json::json!({ "what": ["later", "versions"] })).unwrap();
-    let wrong: [(&str, &dyn Fn(&mut serde_json::Value)); 20] = [
+    let wrong: [(&str, &dyn Fn(&mut serde_json::Value)); 19] = [
         ("unknown member", &|d| d["x"] = 1.into()),
         ("newer form", &|d| d["format"] = 2.into()),
-        ("no sequence", &|d| drop(d.as_object_mut().unwrap().remove("sequence"))),
+        ("no sequence", &|d| {
+            drop(d.as_object_mut().unwrap().remove("sequence"))
+        }),
         ("negative sequence", &|d| d["sequence"] = (-1).into()),
         ("sequence as text", &|d| d["sequence"] = "3".into()),
-        ("version with a path", &|d| d["releases"][0]["version"] = "../1".into()),
+        ("version with a path", &|d| {
+            d["releases"][0]["version"] = "../1".into()
+        }),
         ("version twice", &|d| {
             let again = d["releases"][0].clone();
             d["releases"].as_array_mut().unwrap().push(again);
         }),
-        ("target with a path", &|d| d["releases"][0]["artifacts"][0]["target"] = "../../x".into()),
+        ("target with a path", &|d| {
+            d["releases"][0]["artifacts"][0]["target"] = "../../x".into()
+        }),
         ("target twice", &|d| {
             let again = d["releases"][0]["artifacts"][0].clone();
-            d["releases"][0]["artifacts"].as_array_mut().unwrap().push(again);
+            d["releases"][0]["artifacts"]
+                .as_array_mut()
+                .unwrap()
+                .push(again);
         }),
-        ("empty archive", &|d| d["releases"][0]["artifacts"][0]["size"] = 0.into()),
-        ("huge archive", &|d| d["releases"][0]["artifacts"][0]["size"] = u64::MAX.into()),
-        ("huge program", &|d| d["releases"][0]["artifacts"][0]["unpacked"] = u64::MAX.into()),
-        ("short sum", &|d| d["releases"][0]["artifacts"][0]["sha256"] = "aa".into()),
+        ("empty archive", &|d| {
+            d["releases"][0]["artifacts"][0]["size"] = 0.into()
+        }),
+        ("huge archive", &|d| {
+            d["releases"][0]["artifacts"][0]["size"] = u64::MAX.into()
+        }),
+        ("huge program", &|d| {
+            d["releases"][0]["artifacts"][0]["unpacked"] = u64::MAX.into()
+        }),
+        ("short sum", &|d| {
+            d["releases"][0]["artifacts"][0]["sha256"] = "aa".into()
+        }),
         ("upper-case sum", &|d| {
             d["releases"][0]["artifacts"][0]["sha256"] = "A".repeat(64).into();
         }),
-        ("expires before issue", &|d| d["expires"] = "2026-05-01T00:00:00Z".into()),
+        ("expires before issue", &|d| {
+            d["expires"] = "2026-05-01T00:00:00Z".into()
+        }),
         ("no time", &|d| d["issued"] = "yesterday".into()),
-        ("endless rollout", &|d| d["releases"][0]["rollout"]["hours"] = 1_000_000.into()),
+        ("endless rollout", &|d| {
+            d["releases"][0]["rollout"]["hours"] = 1_000_000.into()
+        }),
         ("station twice", &|d| {
             let again = d["stations"][0].clone();
             d["stations"].as_array_mut().unwrap().push(again);
         }),
         ("too many withdrawn", &|d| {
-            d["revoked"] = (0..300).map(|n| format!("1.0.{n}")).collect::<Vec<_>>().into();
-        }),
-        ("nested beyond sense", &|d| {
-            let mut deep = serde_json::json!(1);
-            for _ in 0..200 {
-                deep = serde_json::json!([deep]);
-            }
-            d["ext"] = deep;
+            d["revoked"] = (0..300)
+                .map(|n| format!("1.0.{n}"))
+                .collect::<Vec<_>>()
+                .into();
         }),
     ];
     for (what, change) in wrong {
@@ -467,6 +493,13 @@ fn a_document_is_read_strictly() {
         d["x"] = 1.into();
     });
     assert!(newer.unwrap_err().contains("newer than this program"));
+    // What is skipped costs no stack, however deep it is.
+    let deep = format!(
+        r#"{{"format":1,"channel":"x","sequence":1,"issued":"2026-06-01T00:00:00Z","expires":"2026-07-01T00:00:00Z","releases":[],"ext":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    Channel::parse(deep.as_bytes()).unwrap();
     // Twice in one object: which one counts would be a matter of taste.
     let twice = br#"{"format":1,"format":1,"channel":"x","sequence":1,"issued":"2026-06-01T00:00:00Z","expires":"2026-07-01T00:00:00Z","releases":[]}"#;
     assert!(Channel::parse(twice).is_err());

@@ -17,8 +17,13 @@ fn world() -> (World, usize) {
 }
 
 fn confirmed(world: &World, what: &str) {
-    let ended = world.apply().unwrap_or_else(|error| panic!("{what}: {error:?}"));
-    assert!(matches!(ended, Ended::Confirmed { .. }), "{what}: {ended:?}");
+    let ended = world
+        .apply()
+        .unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    assert!(
+        matches!(ended, Ended::Confirmed { .. }),
+        "{what}: {ended:?}"
+    );
     assert_eq!(world.starts(), version("2.0.0"), "{what}");
 }
 
@@ -43,7 +48,10 @@ fn a_cut_at_every_tenth_of_the_body_goes_on_where_it_stopped() {
         });
         confirmed(&world, &format!("cut after {after}"));
         let sent = world.server.sent.load(Ordering::SeqCst) as usize;
-        assert!(sent <= size + size / 10, "cut after {after}: {sent} of {size} sent");
+        assert!(
+            sent <= size + size / 10,
+            "cut after {after}: {sent} of {size} sent"
+        );
     }
 }
 
@@ -81,7 +89,10 @@ fn a_changed_byte_in_every_tenth_of_the_body_is_never_installed() {
             ..Toxic::default()
         });
         let error = fails(&world, "flipped");
-        assert!(matches!(error, FetchError::Corrupt { .. }), "{tenth}: {error:?}");
+        assert!(
+            matches!(error, FetchError::Corrupt { .. }),
+            "{tenth}: {error:?}"
+        );
         let sent = world.server.sent.load(Ordering::SeqCst) as usize;
         assert!(sent <= size, "a wrong body is fetched once in a run");
     }
@@ -123,7 +134,14 @@ fn a_length_that_is_not_true_does_no_harm() {
         world.server.mood(Toxic::default());
         let ended = world.apply().unwrap();
         assert!(
-            matches!(ended, Ended::Confirmed { .. } | Ended::Waits { code: "up-to-date", .. }),
+            matches!(
+                ended,
+                Ended::Confirmed { .. }
+                    | Ended::Waits {
+                        code: "up-to-date",
+                        ..
+                    }
+            ),
             "{longer}: {ended:?}"
         );
     }
@@ -234,7 +252,10 @@ fn a_server_that_is_down_or_sick_changes_nothing() {
             ..Toxic::default()
         });
         let error = fails(&world, "sick");
-        assert!(matches!(error, FetchError::Unreachable { .. }), "{status}: {error:?}");
+        assert!(
+            matches!(error, FetchError::Unreachable { .. }),
+            "{status}: {error:?}"
+        );
     }
     let mut settings = world.settings();
     settings.url = Some("http://127.0.0.1:1/channel.json".to_owned());

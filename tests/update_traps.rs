@@ -30,7 +30,11 @@ fn t1_the_program_in_the_running_slot_is_never_written_to() {
     let running = world.path("opt/slots/a/printstation");
     let look = || {
         let meta = running.metadata().unwrap();
-        (std::fs::read(&running).unwrap(), meta.ino(), meta.mtime_nsec())
+        (
+            std::fs::read(&running).unwrap(),
+            meta.ino(),
+            meta.mtime_nsec(),
+        )
     };
     let before = look();
     world.apply().unwrap();
@@ -62,8 +66,19 @@ fn t3_a_version_that_is_named_and_older_is_not_installed() {
             version: Some(version("0.9.0")),
             now,
         };
-        let ended = world.apply_with(world.settings(), &ask, &|_| Ok(())).unwrap();
-        assert!(matches!(ended, Ended::Waits { code: "downgrade", .. }), "{ended:?}");
+        let ended = world
+            .apply_with(world.settings(), &ask, &|_| Ok(()))
+            .unwrap();
+        assert!(
+            matches!(
+                ended,
+                Ended::Waits {
+                    code: "downgrade",
+                    ..
+                }
+            ),
+            "{ended:?}"
+        );
     }
     assert_eq!(world.starts(), version("1.0.0"));
 }
@@ -89,7 +104,10 @@ fn t4_an_old_signed_archive_under_a_new_label_is_not_installed() {
         sha256: printstation::update::slots::sum_of(&renamed).unwrap(),
     };
     let verified = install::verify(&renamed, &version("9.9.9"), target(), &artifact, &keys);
-    assert!(matches!(verified, Err(InstallError::NotSigned(..))), "{verified:?}");
+    assert!(
+        matches!(verified, Err(InstallError::NotSigned(..))),
+        "{verified:?}"
+    );
     // And a release key that signs a program which says another version is not enough either.
     let world = World::new();
     world.release_program("9.9.9", &common::good_program("1.1.0", 0), "one");
@@ -181,7 +199,10 @@ fn t7_a_server_that_says_nothing_does_not_hold_the_updater_for_ever() {
     // Takes connections and never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut settings = world.settings();
-    settings.url = Some(format!("http://{}/channel.json", silent.local_addr().unwrap()));
+    settings.url = Some(format!(
+        "http://{}/channel.json",
+        silent.local_addr().unwrap()
+    ));
     settings.limits.silence = Duration::from_millis(200);
     let error = world
         .apply_with(settings, &Ask::default(), &|_| Ok(()))
@@ -228,7 +249,16 @@ fn t10_a_target_is_compared_whole() {
         let ended = world
             .apply_with(settings, &Ask::default(), &|_| Ok(()))
             .unwrap();
-        assert!(matches!(ended, Ended::Waits { code: "no-archive", .. }), "{near}: {ended:?}");
+        assert!(
+            matches!(
+                ended,
+                Ended::Waits {
+                    code: "no-archive",
+                    ..
+                }
+            ),
+            "{near}: {ended:?}"
+        );
     }
 }
 
@@ -258,16 +288,32 @@ fn a_program_that_fails_hangs_or_says_something_else_is_not_installed() {
         let world = World::new();
         world.release_program("2.0.0", &program(&text, then, 0), "one");
         let error = install_error(&world);
-        assert!(matches!(error, InstallError::SelfCheck(_)), "{what}: {error:?}");
+        assert!(
+            matches!(error, InstallError::SelfCheck(_)),
+            "{what}: {error:?}"
+        );
         let ended = world.apply().unwrap();
-        assert!(matches!(ended, Ended::Waits { code: "known-bad", .. }), "{what}: {ended:?}");
+        assert!(
+            matches!(
+                ended,
+                Ended::Waits {
+                    code: "known-bad",
+                    ..
+                }
+            ),
+            "{what}: {ended:?}"
+        );
     }
 }
 
 #[test]
 fn a_program_that_does_not_take_the_configuration_is_not_installed() {
     let world = World::new();
-    world.release_program("2.0.0", &program("printstation: no", Then::Exit(78), 0), "one");
+    world.release_program(
+        "2.0.0",
+        &program("printstation: no", Then::Exit(78), 0),
+        "one",
+    );
     let error = install_error(&world);
     assert!(matches!(error, InstallError::Configuration(_)), "{error:?}");
 }
@@ -286,9 +332,11 @@ fn a_program_that_hangs_is_ended() {
         now
     };
     let said = world.path("said");
-    let checked =
-        install::self_check(&file, &version("2.0.0"), target(), None, &said, &now);
-    assert!(matches!(checked, Err(InstallError::SelfCheck(_))), "{checked:?}");
+    let checked = install::self_check(&file, &version("2.0.0"), target(), None, &said, &now);
+    assert!(
+        matches!(checked, Err(InstallError::SelfCheck(_))),
+        "{checked:?}"
+    );
 }
 
 #[test]
@@ -296,7 +344,11 @@ fn a_program_for_another_machine_or_an_empty_one_cannot_be_released_nor_started(
     let world = World::new();
     let mut foreign = common::good_program("2.0.0", 0);
     foreign[18] = 3; // i386
-    for (bytes, word) in [(&foreign[..], "another machine"), (b"", "empty"), (b"#!/bin/sh", "ELF")] {
+    for (bytes, word) in [
+        (&foreign[..], "another machine"),
+        (b"", "empty"),
+        (b"#!/bin/sh", "ELF"),
+    ] {
         put(&world.path("foreign"), bytes);
         let made = printstation::update::release::make_archive(
             &world.path("out"),
@@ -318,7 +370,12 @@ fn too_little_room_is_said_with_path_and_numbers_before_anything_is_fetched() {
         unpacked: 1 << 50,
         sha256: String::new(),
     };
-    let text = install::space(&world.path("opt"), &artifact).unwrap_err().to_string();
+    let text = install::space(&world.path("opt"), &artifact)
+        .unwrap_err()
+        .to_string();
     assert!(text.contains("disk-full"), "{text}");
-    assert!(text.contains(&world.path("opt").display().to_string()), "{text}");
+    assert!(
+        text.contains(&world.path("opt").display().to_string()),
+        "{text}"
+    );
 }

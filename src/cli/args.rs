@@ -1,6 +1,7 @@
 //! What can be typed: verbs, their options, and how wrong usage ends (exit code 64).
 
-pub(super) use super::update::{Release, Update};
+pub(super) use super::release::Release;
+pub(super) use super::update::Update;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ pub mod log;
 mod order;
 mod orders;
 mod output;
+mod release;
 mod render;
 pub mod run;
 mod say;
@@ -42,7 +43,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::RenderWorker => Ok(crate::label::worker::main()),
         Verb::SelfCheck => update::self_check(&place),
         Verb::Update(args) => update::run(args, &place),
-        Verb::Release(verb) => update::release(verb),
+        Verb::Release(verb) => release::run(verb),
         Verb::DbCheck { dir } => run::db_check(&dir),
         Verb::Config(verb) => config::run(&verb, &place),
         Verb::Render(args) => render::run(&args),

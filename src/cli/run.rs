@@ -2,8 +2,8 @@
 
 use super::Failure;
 use crate::config::model::Config;
-use crate::config::{self, Request, Strictness};
 use crate::config::secret::{Environment, SecretRef};
+use crate::config::{self, Request, Strictness};
 use crate::runtime::{self, ComposeError, Exit, StartError};
 use crate::update;
 use secrecy::SecretString;
@@ -30,8 +30,8 @@ pub(super) fn load(place: &Request) -> Result<Config, Failure> {
         .clone()
         .or_else(|| Some(config::load(&lenient).config?.station.state_dir))
         .unwrap_or_else(|| config::DEFAULT_STATE_DIR.into());
-    let on_trial = update::trial::read(&state_dir.join(update::STATE))
-        .is_ok_and(|trial| trial.is_some());
+    let on_trial =
+        update::trial::read(&state_dir.join(update::STATE)).is_ok_and(|trial| trial.is_some());
     if !on_trial {
         return super::config::load_or_explain(place);
     }

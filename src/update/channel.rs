@@ -325,7 +325,11 @@ fn release(raw: RawRelease) -> Result<Release, ChannelError> {
             return Err(form("a size that cannot be"));
         }
         let digits = a.sha256.bytes();
-        if a.sha256.len() != 64 || !digits.clone().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if a.sha256.len() != 64
+            || !digits
+                .clone()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return Err(form("a sha256 that is none"));
         }
         artifacts.push(Artifact {

@@ -89,7 +89,8 @@ pub type Now<'a> = &'a dyn Fn() -> Moment;
 /// # Errors
 /// It is none of these.
 pub fn address(text: &str) -> Result<reqwest::Url, FetchError> {
-    let wrong = || FetchError::Address(text.chars().filter(|c| !c.is_control()).take(200).collect());
+    let wrong =
+        || FetchError::Address(text.chars().filter(|c| !c.is_control()).take(200).collect());
     let url = reqwest::Url::parse(text.trim()).map_err(|_| wrong())?;
     let host = url.host_str().unwrap_or_default();
     let plain = host.trim_start_matches('[').trim_end_matches(']');
@@ -108,7 +109,12 @@ pub fn address(text: &str) -> Result<reqwest::Url, FetchError> {
 ///
 /// # Errors
 /// It does not come, or is longer than `limit`.
-pub fn document(url: &str, limit: u64, limits: &Limits, now: Now<'_>) -> Result<Vec<u8>, FetchError> {
+pub fn document(
+    url: &str,
+    limit: u64,
+    limits: &Limits,
+    now: Now<'_>,
+) -> Result<Vec<u8>, FetchError> {
     let url = address(url)?;
     let end = now().mono.plus(limits.document);
     let mut sink = Sink {
@@ -173,7 +179,9 @@ pub fn archive(
                 }
             }
             // Ended too early without saying so.
-            Ok(()) | Err(FetchError::Unreachable { .. }) if may_go_on(&now, end, moved, artifact) => {
+            Ok(()) | Err(FetchError::Unreachable { .. })
+                if may_go_on(&now, end, moved, artifact) =>
+            {
                 fruitless = if has > had { 0 } else { fruitless + 1 };
                 if fruitless >= FRUITLESS {
                     return Err(outcome.err().unwrap_or_else(|| broke_off(&url)));
@@ -421,7 +429,8 @@ fn plain(text: &str) -> String {
     if has("not valid yet") || has("notvalidyet") {
         "the server's certificate is not valid yet: either this machine's clock is behind (clock-not-set), or the certificate is too new".to_owned()
     } else if has("expired") && has("certificate") {
-        "the server's certificate has expired: renew it there, or set this machine's clock".to_owned()
+        "the server's certificate has expired: renew it there, or set this machine's clock"
+            .to_owned()
     } else if has("unknownissuer") || has("unknown issuer") {
         "the server's certificate is signed by an authority that this machine does not know: put a private authority's certificate into /usr/local/share/ca-certificates and run update-ca-certificates".to_owned()
     } else if has("notvalidforname") || has("not valid for name") {
@@ -461,10 +470,22 @@ mod tests {
     #[test]
     fn certificate_troubles_name_the_way_out() {
         for (text, word) in [
-            ("invalid peer certificate: certificate not valid yet: x", "clock-not-set"),
-            ("invalid peer certificate: certificate expired: x", "expired"),
-            ("invalid peer certificate: UnknownIssuer", "update-ca-certificates"),
-            ("invalid peer certificate: certificate not valid for name \"x\"", "another name"),
+            (
+                "invalid peer certificate: certificate not valid yet: x",
+                "clock-not-set",
+            ),
+            (
+                "invalid peer certificate: certificate expired: x",
+                "expired",
+            ),
+            (
+                "invalid peer certificate: UnknownIssuer",
+                "update-ca-certificates",
+            ),
+            (
+                "invalid peer certificate: certificate not valid for name \"x\"",
+                "another name",
+            ),
             ("something else", "something else"),
         ] {
             assert!(plain(text).contains(word), "{text}");

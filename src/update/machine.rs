@@ -106,14 +106,18 @@ mod tests {
 22 21 179:2 / /lower ro - ext4 /dev/mmcblk0p2 ro
 23 21 0:20 / /upper rw - tmpfs tmpfs rw
 30 21 179:3 / /opt/printstation rw - ext4 /dev/mmcblk0p3 rw";
-    const DOCKER: &str = "21 1 0:19 / / rw - overlay overlay rw,lowerdir=/x,upperdir=/var/lib/docker/a,workdir=/w";
+    const DOCKER: &str =
+        "21 1 0:19 / / rw - overlay overlay rw,lowerdir=/x,upperdir=/var/lib/docker/a,workdir=/w";
 
     #[test]
     fn an_overlay_in_memory_is_refused_with_the_way_out() {
         let why = volatile_in(PI_OVERLAY, Path::new("/var/lib/printstation")).unwrap();
         assert!(why.contains("/var/lib/printstation"), "{why}");
         assert!(why.contains("raspi-config"), "{why}");
-        assert_eq!(volatile_in(PI_OVERLAY, Path::new("/opt/printstation")), None);
+        assert_eq!(
+            volatile_in(PI_OVERLAY, Path::new("/opt/printstation")),
+            None
+        );
         assert_eq!(volatile_in(DOCKER, Path::new("/opt/printstation")), None);
         assert_eq!(volatile_in("", Path::new("/")), None);
     }

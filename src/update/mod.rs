@@ -14,7 +14,7 @@
 //! * `state.rs`: what was tried, refused, held; for `update status`
 //! * `station.rs`: the running station: status, and the lease under which it rests
 //! * `machine.rs`: clock, disk and mounts, as far as an update needs them
-//! * `apply.rs`: the steps in their order
+//! * `apply.rs`, `look.rs`, `steps.rs`: the steps in their order; `settings.rs`, `words.rs`: theirs
 //! * `release.rs`: makes and signs a release directory
 //!
 //! Invariants. A power cut at any step leaves `current` on a whole slot. The trial is armed before
@@ -29,17 +29,23 @@ pub mod channel;
 pub mod fetch;
 pub mod install;
 pub mod keys;
+mod look;
 pub mod machine;
 pub mod policy;
 pub mod release;
+mod settings;
 pub mod slots;
 pub mod state;
 pub mod station;
+mod steps;
 pub mod trial;
 pub mod trust;
 pub mod version;
+mod words;
 
-pub use apply::{Ended, Settings, Step, UpdateError, Updater};
+pub use apply::Updater;
+pub use settings::Settings;
+pub use words::{Ended, Step, UpdateError};
 
 /// Where the slots are.
 pub const INSTALL_ROOT: &str = "/opt/printstation";

@@ -297,10 +297,7 @@ fn newest<'f>(f: &Facts<'f>, hurry: bool) -> Result<(&'f Release, &'f Artifact),
 }
 
 /// Offered for this machine, and nothing in the document speaks against it.
-fn offered<'f>(
-    f: &Facts<'f>,
-    version: &Version,
-) -> Result<(&'f Release, &'f Artifact), Reason> {
+fn offered<'f>(f: &Facts<'f>, version: &Version) -> Result<(&'f Release, &'f Artifact), Reason> {
     let channel = f.channel;
     let release = channel
         .releases
@@ -325,9 +322,7 @@ fn offered<'f>(
 
 fn not_older(f: &Facts<'_>, version: &Version) -> Result<(), Reason> {
     match version.cmp(f.running) {
-        std::cmp::Ordering::Less => {
-            Err(Reason::Downgrade(version.clone(), f.running.clone()))
-        }
+        std::cmp::Ordering::Less => Err(Reason::Downgrade(version.clone(), f.running.clone())),
         std::cmp::Ordering::Equal => Err(Reason::Same(version.clone())),
         std::cmp::Ordering::Greater => Ok(()),
     }
@@ -352,9 +347,8 @@ fn in_turn(f: &Facts<'_>, release: &Release) -> Result<(), (Reason, Timestamp)> 
     let whole = Duration::from_secs(u64::from(rollout.hours) * 3600);
     let wave = wave(f.device, &release.version);
     // The wave's moment: exact, so that it can be told as the next try.
-    let after = Duration::from_millis(
-        u64::try_from(whole.as_millis()).unwrap_or(u64::MAX) / WAVES * wave,
-    );
+    let after =
+        Duration::from_millis(u64::try_from(whole.as_millis()).unwrap_or(u64::MAX) / WAVES * wave);
     let turn = rollout.start.plus(after);
     if f.now >= turn {
         return Ok(());

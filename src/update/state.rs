@@ -8,8 +8,8 @@ use super::version::Version;
 use crate::domain::Timestamp;
 use crate::system::durable;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write as _};
 use std::fs::Permissions;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 

@@ -118,7 +118,10 @@ fn ask(socket: &Path, what: &str, body: &str) -> io::Result<BufReader<UnixStream
     if head.split(' ').nth(1) != Some("200") {
         return Err(io::Error::other(format!(
             "the station answered: {}",
-            head.chars().filter(|c| !c.is_control()).take(80).collect::<String>()
+            head.chars()
+                .filter(|c| !c.is_control())
+                .take(80)
+                .collect::<String>()
         )));
     }
     for _ in 0..64 {
@@ -126,7 +129,9 @@ fn ask(socket: &Path, what: &str, body: &str) -> io::Result<BufReader<UnixStream
             return Ok(reader);
         }
     }
-    Err(io::Error::other("the station's answer has no end of headers"))
+    Err(io::Error::other(
+        "the station's answer has no end of headers",
+    ))
 }
 
 fn line(reader: &mut BufReader<UnixStream>) -> io::Result<String> {

@@ -32,11 +32,7 @@ pub const DEADLINE: Duration = Duration::from_secs(600);
 /// Largest file, in bytes.
 const LIMIT: u64 = 64 * 1024;
 /// Codes with which a printer says itself what it needs: it works.
-const NEEDS_A_HAND: [&str; 3] = [
-    "printer-media-out",
-    "printer-cover-open",
-    "printer-paused",
-];
+const NEEDS_A_HAND: [&str; 3] = ["printer-media-out", "printer-cover-open", "printer-paused"];
 /// States in which a scanner cannot be read.
 const DEAF: [&str; 6] = [
     "not-in-this-version",
@@ -166,7 +162,10 @@ pub fn read(dir: &Path) -> io::Result<Option<Trial>> {
     };
     let mut lines = text.lines();
     Ok(Some(Trial {
-        left: lines.next().and_then(|n| n.trim().parse().ok()).unwrap_or(0),
+        left: lines
+            .next()
+            .and_then(|n| n.trim().parse().ok())
+            .unwrap_or(0),
         version: lines.next().and_then(|v| v.trim().parse().ok()),
     }))
 }
@@ -293,12 +292,7 @@ impl Watch {
 }
 
 /// PURE: what a look means.
-pub fn judge(
-    terms: &Terms,
-    now: &Health,
-    up: Duration,
-    well_since: &mut Option<Duration>,
-) -> Look {
+pub fn judge(terms: &Terms, now: &Health, up: Duration, well_since: &mut Option<Duration>) -> Look {
     let (devices, services) = now.lacking(&terms.before);
     if devices.is_empty() && services.is_empty() {
         let since = *well_since.get_or_insert(up);
@@ -348,7 +342,10 @@ mod tests {
         let terms = terms(&status("ready", None, true));
         let now = status("needs-hand", Some("printer-offline"), true);
         let mut since = None;
-        assert!(matches!(at(&terms, &now, 599, &mut since), Look::Waiting(_)));
+        assert!(matches!(
+            at(&terms, &now, 599, &mut since),
+            Look::Waiting(_)
+        ));
         let Look::Failed(why) = at(&terms, &now, 600, &mut since) else {
             panic!()
         };
@@ -391,7 +388,10 @@ mod tests {
         let mut since = None;
         at(&terms, &good, 0, &mut since);
         at(&terms, &status("ready", None, false), 170, &mut since);
-        assert!(matches!(at(&terms, &good, 190, &mut since), Look::Waiting(_)));
+        assert!(matches!(
+            at(&terms, &good, 190, &mut since),
+            Look::Waiting(_)
+        ));
         assert_eq!(at(&terms, &good, 370, &mut since), Look::Confirmed);
     }
 
@@ -400,7 +400,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         durable::replace(&dir.path().join(TRIAL), b"").unwrap();
         let trial = read(dir.path()).unwrap().unwrap();
-        assert_eq!(trial, Trial { left: 0, version: None });
+        assert_eq!(
+            trial,
+            Trial {
+                left: 0,
+                version: None
+            }
+        );
         assert!(Watch::open(dir.path(), &Version::own()).unwrap().is_none());
     }
 

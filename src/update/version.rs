@@ -63,10 +63,7 @@ impl<'de> Deserialize<'de> for Version {
 
 /// What this program was built for; none: updates are not made for it.
 pub fn own_target() -> Option<&'static str> {
-    TARGETS
-        .iter()
-        .find(|t| t.own)
-        .map(|t| t.name)
+    TARGETS.iter().find(|t| t.own).map(|t| t.name)
 }
 
 struct Target {
@@ -143,7 +140,15 @@ mod tests {
     #[test]
     fn a_version_has_one_spelling_and_cannot_leave_its_folder() {
         for bad in [
-            "", "1", "1.2", "v1.2.3", "01.2.3", "1.2.3+x", "1.2.3 ", "../1.2.3", "1.2.3-a/b",
+            "",
+            "1",
+            "1.2",
+            "v1.2.3",
+            "01.2.3",
+            "1.2.3+x",
+            "1.2.3 ",
+            "../1.2.3",
+            "1.2.3-a/b",
             "1.2.3-\u{e9}",
         ] {
             assert!(bad.parse::<Version>().is_err(), "{bad}");
@@ -164,6 +169,10 @@ mod tests {
         assert!(check_elf(b"#!/bin/sh\n", own).is_err());
         assert!(check_elf(&head[..19], own).unwrap_err().contains("cut off"));
         head[18] ^= 1;
-        assert!(check_elf(&head, own).unwrap_err().contains("another machine"));
+        assert!(
+            check_elf(&head, own)
+                .unwrap_err()
+                .contains("another machine")
+        );
     }
 }

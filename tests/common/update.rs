@@ -42,7 +42,9 @@ pub fn program(says: &str, then: Then, padding: usize) -> Vec<u8> {
     let length = u32::try_from(says.len()).unwrap();
     let (machine, code): (u16, Vec<u8>) = if cfg!(target_arch = "x86_64") {
         // write(1, text, length); exit(code)
-        let mut code = vec![0xb8, 1, 0, 0, 0, 0xbf, 1, 0, 0, 0, 0x48, 0x8d, 0x35, 19, 0, 0, 0, 0xba];
+        let mut code = vec![
+            0xb8, 1, 0, 0, 0, 0xbf, 1, 0, 0, 0, 0x48, 0x8d, 0x35, 19, 0, 0, 0, 0xba,
+        ];
         code.extend(length.to_le_bytes());
         code.extend([0x0f, 0x05]);
         match then {
@@ -217,7 +219,10 @@ fn answer(
         }
     };
     if let Some(status) = mood.status {
-        write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )?;
         return Ok(());
     }
     if mood.redirect && !path.starts_with("/moved/") {
@@ -229,7 +234,10 @@ fn answer(
     }
     let name = path.trim_start_matches("/moved").trim_start_matches('/');
     let Ok(whole) = std::fs::read(dir.join(name)) else {
-        write!(stream, "HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+        write!(
+            stream,
+            "HTTP/1.1 404 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )?;
         return Ok(());
     };
     let mut body = whole.clone();
@@ -245,7 +253,11 @@ fn answer(
         Some(from) => body[from..].to_vec(),
         None => body,
     };
-    let status = if from.is_some() { "206 Partial Content" } else { "200 OK" };
+    let status = if from.is_some() {
+        "206 Partial Content"
+    } else {
+        "200 OK"
+    };
     write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\n")?;
     if mood.endless {
         write!(stream, "\r\n")?;
@@ -308,7 +320,8 @@ impl TestClock {
 }
 
 /// What the restarted station does, as a shell script that begins with the slot guard.
-pub const PROVES_ITSELF: &str = "guard && cp \"$ROOT/current/VERSION\" \"$STATE/confirmed\" && rm -f \"$STATE/trial\"";
+pub const PROVES_ITSELF: &str =
+    "guard && cp \"$ROOT/current/VERSION\" \"$STATE/confirmed\" && rm -f \"$STATE/trial\"";
 /// Starts three times and never becomes ready.
 pub const CRASHES: &str = "guard && guard && guard";
 
@@ -330,7 +343,10 @@ impl World {
         std::fs::create_dir_all(root.join("slots/a")).unwrap();
         std::fs::create_dir_all(dir.path().join("state/update")).unwrap();
         std::fs::create_dir_all(dir.path().join("out")).unwrap();
-        put(&root.join("slots/a/printstation"), &good_program("1.0.0", 0));
+        put(
+            &root.join("slots/a/printstation"),
+            &good_program("1.0.0", 0),
+        );
         slots::seal(&root.join("slots/a"), &version("1.0.0")).unwrap();
         Slots::at(&root).point(Link::Current, Slot::A).unwrap();
         for (name, role) in [("root", Role::Root), ("one", Role::Release)] {
@@ -466,7 +482,9 @@ impl World {
 
     pub fn status(&self) -> serde_json::Value {
         let now = || self.clock.now();
-        Updater::new(self.settings(), &now, &|_| Ok(())).status().unwrap()
+        Updater::new(self.settings(), &now, &|_| Ok(()))
+            .status()
+            .unwrap()
     }
 
     /// The version that a start of the station would start, after its guard.
