@@ -188,21 +188,28 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
             release: release.clone(),
             artifact: artifact.clone(),
         },
-        Err((reason, version, next)) => Decision::Wait {
-            reason,
-            version,
-            next: next.unwrap_or_else(|| facts.now.plus(EVERY)),
-        },
+        Err(why) => {
+            let (reason, version, next) = *why;
+            Decision::Wait {
+                reason,
+                version,
+                next: next.unwrap_or_else(|| facts.now.plus(EVERY)),
+            }
+        }
     }
 }
 
-type Not = (Reason, Option<Version>, Option<Timestamp>);
+type Not = Box<(Reason, Option<Version>, Option<Timestamp>)>;
+
+fn not(reason: Reason, version: Option<Version>, next: Option<Timestamp>) -> Not {
+    Box::new((reason, version, next))
+}
 
 fn choose<'f>(f: &Facts<'f>) -> Result<(&'f Release, &'f Artifact), Not> {
-    let plain = |reason| (reason, None, None);
+    let plain = |reason| not(reason, None, None);
     if let Some(version) = f.trial {
         let soon = f.now.plus(SOON);
-        return Err((Reason::OnTrial(version.clone()), None, Some(soon)));
+        return Err(not(Reason::OnTrial(version.clone()), None, Some(soon)));
     }
     fresh(f)?;
     let named = f.ask.version.is_some();
@@ -211,7 +218,7 @@ fn choose<'f>(f: &Facts<'f>) -> Result<(&'f Release, &'f Artifact), Not> {
     if !attended {
         match f.held {
             Some(Some(until)) if f.now >= until => {}
-            Some(until) => return Err((Reason::Held, None, until)),
+            Some(until) => return Err(not(Reason::Held, None, until)),
             None => {}
         }
         if rule.is_some_and(|rule| rule.hold) {
@@ -243,28 +250,28 @@ fn choose<'f>(f: &Facts<'f>) -> Result<(&'f Release, &'f Artifact), Not> {
     let version = &release.version;
     if !attended && !hurry {
         if pin.is_none() {
-            in_turn(f, release).map_err(|(r, next)| (r, Some(version.clone()), Some(next)))?;
+            in_turn(f, release).map_err(|(r, next)| not(r, Some(version.clone()), Some(next)))?;
         }
-        in_window(f).map_err(|next| (Reason::Window, Some(version.clone()), Some(next)))?;
+        in_window(f).map_err(|next| not(Reason::Window, Some(version.clone()), Some(next)))?;
     }
     Ok((release, artifact))
 }
 
 fn of(version: &Version, reason: Reason) -> Not {
-    (reason, Some(version.clone()), None)
+    not(reason, Some(version.clone()), None)
 }
 
 /// The document is true now, as far as this clock can tell.
 fn fresh(f: &Facts<'_>) -> Result<(), Not> {
     let soon = f.now.plus(SOON);
     if f.clock == ClockTrust::NotSet {
-        return Err((Reason::ClockNotSet, None, Some(soon)));
+        return Err(not(Reason::ClockNotSet, None, Some(soon)));
     }
     if f.now >= f.channel.expires {
         let days = f.now.since(f.channel.expires).as_secs() / 86_400;
         return Err(match f.clock {
-            ClockTrust::Synchronised => (Reason::Expired(days), None, None),
-            _ => (Reason::ExpiryUnknown, None, Some(soon)),
+            ClockTrust::Synchronised => not(Reason::Expired(days), None, None),
+            _ => not(Reason::ExpiryUnknown, None, Some(soon)),
         });
     }
     Ok(())
@@ -282,18 +289,18 @@ fn newest<'f>(f: &Facts<'f>, hurry: bool) -> Result<(&'f Release, &'f Artifact),
             not_bad(f, version)?;
             Ok(found)
         });
-        let not = match may {
+        let why = match may {
             Err(reason) => of(version, reason),
             Ok(found) => match in_turn(f, release) {
                 Err((reason, next)) if !hurry && !f.ask.now => {
-                    (reason, Some(version.clone()), Some(next))
+                    not(reason, Some(version.clone()), Some(next))
                 }
                 _ => return Ok(found),
             },
         };
-        first.get_or_insert(not);
+        first.get_or_insert(why);
     }
-    Err(first.unwrap_or((Reason::UpToDate, None, None)))
+    Err(first.unwrap_or_else(|| not(Reason::UpToDate, None, None)))
 }
 
 /// Offered for this machine, and nothing in the document speaks against it.
