@@ -1,5 +1,12 @@
 //! Whom a station believes: rotation, revocation, expiry, replay, and an empty list of keys.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise"
+)]
+
 #[path = "common/update.rs"]
 mod common;
 

@@ -1,6 +1,13 @@
 //! Every step of an update × an error and a SIGKILL, both ways between the slots: afterwards both
 //! slots are sane, the station can start, and the next run completes.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise"
+)]
+
 #[path = "common/update.rs"]
 mod common;
 

@@ -1,5 +1,12 @@
 //! The update policy: pure decisions, as examples and as properties over random channels.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise"
+)]
+
 use jiff::tz::TimeZone;
 use printstation::config::model::Window;
 use printstation::domain::Timestamp;
@@ -423,11 +430,14 @@ fn document(change: impl Fn(&mut serde_json::Value)) -> Result<Channel, String> 
     Channel::parse(document.to_string().as_bytes()).map_err(|error| error.to_string())
 }
 
+/// Makes a good document wrong.
+type Change<'a> = &'a dyn Fn(&mut serde_json::Value);
+
 #[test]
 fn a_document_is_read_strictly() {
     document(|_| {}).unwrap();
     document(|d| d["ext"] = serde_json::json!({ "what": ["later", "versions"] })).unwrap();
-    let wrong: [(&str, &dyn Fn(&mut serde_json::Value)); 19] = [
+    let wrong: [(&str, Change<'_>); 19] = [
         ("unknown member", &|d| d["x"] = 1.into()),
         ("newer form", &|d| d["format"] = 2.into()),
         ("no sequence", &|d| {

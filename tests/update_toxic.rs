@@ -1,5 +1,12 @@
 //! Downloads from a server that cuts, corrupts, stalls, lies, sends too much, or sends elsewhere.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise"
+)]
+
 #[path = "common/update.rs"]
 mod common;
 

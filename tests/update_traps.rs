@@ -1,5 +1,12 @@
 //! One test for each known trap of a self-updater (facts T1 to T11).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise"
+)]
+
 #[path = "common/update.rs"]
 mod common;
 

@@ -1,7 +1,14 @@
 //! For tests of the update: programs made by hand, an installed station, a release folder, and a
 //! server that can be made toxic.
 
-#![expect(dead_code, reason = "every test file uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "each test binary uses its own part; a test stops at the first surprise"
+)]
 
 use printstation::domain::{Moment, Mono, Timestamp};
 use printstation::update::policy::Ask;
