@@ -1,5 +1,7 @@
 //! What can be typed: verbs, their options, and how wrong usage ends (exit code 64).
 
+pub(super) use super::release::Release;
+pub(super) use super::update::Update;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -60,6 +62,14 @@ pub(super) enum Verb {
     Config(Config),
     /// The simulators alone, on chosen ports, with faults
     Sim(Box<Sim>),
+    /// The signed update: look, install, go back
+    Update(Update),
+    /// Makes and signs releases, for whoever publishes them
+    #[command(hide = true, subcommand)]
+    Release(Release),
+    /// Says which program this is, and whether it takes the configuration
+    #[command(hide = true)]
+    SelfCheck,
     /// Opens the index in DIR and reads it, as a process that may be killed
     #[command(hide = true)]
     DbCheck {

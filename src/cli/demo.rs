@@ -339,7 +339,7 @@ impl Stage {
             .await;
         match exit {
             Exit::Stopped => Ok(ExitCode::SUCCESS),
-            Exit::Failed(why) => Err(Failure::internal(why)),
+            Exit::Failed(why) | Exit::GaveUp(why) => Err(Failure::internal(why)),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod log;
 mod order;
 mod orders;
 mod output;
+mod release;
 mod render;
 pub mod run;
 mod say;
@@ -16,6 +17,7 @@ mod scan;
 mod sheet;
 mod sim;
 mod status;
+mod update;
 mod writebacks;
 
 pub use args::{Cli, USAGE};
@@ -40,12 +42,15 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     );
     match cli.verb {
         Verb::RenderWorker => Ok(crate::label::worker::main()),
+        Verb::SelfCheck => update::self_check(&place),
+        Verb::Update(args) => update::run(args, &place),
+        Verb::Release(verb) => release::run(verb),
         Verb::DbCheck { dir } => run::db_check(&dir),
         Verb::Config(verb) => config::run(&verb, &place),
         Verb::Render(args) => render::run(&args),
         Verb::Sheet(args) => sheet::run(&args, &place),
         Verb::Run => {
-            let config = config::load_or_explain(&place)?;
+            let config = run::load(&place)?;
             busy()?.block_on(Box::pin(run::run(config, program()?)))
         }
         Verb::Demo(args) => {

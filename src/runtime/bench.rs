@@ -5,7 +5,7 @@
 
 use super::clock::Clock;
 use super::hub::Hub;
-use crate::domain::{Order, OrderId, ScanReply, ScanText, Signal, Source};
+use crate::domain::{Mono, Order, OrderId, ScanReply, ScanText, Signal, Source};
 use crate::station::{Ask, Effect, Glance, Input, Station, Token, WritebackVerb};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 const INPUTS: usize = 1024;
 /// Events a slow listener may lag behind before it is told that it missed some.
 const EVENTS: usize = 256;
+/// A rest that is not renewed within this time is over: whoever asked for it is gone.
+const REST: Duration = Duration::from_secs(10);
 /// How often the station is told that time has passed.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -51,6 +53,14 @@ pub(super) enum Message {
     Ask(Request, mpsc::Sender<Said>),
     Glance(oneshot::Sender<Glance>),
     Order(OrderId, oneshot::Sender<Option<Order>>),
+    /// Rest for an update, or rest on; answers whether the station rests.
+    Rest {
+        /// Nobody must have asked anything for so long.
+        quiet: Duration,
+        rests: oneshot::Sender<bool>,
+    },
+    /// The update is over, or given up.
+    WorkOn,
     /// What the ledger says new orders are numbered from while its index is not complete.
     NumberFrom(u64),
 }
@@ -112,6 +122,23 @@ impl Bench {
         rx.await.map_err(|_| Stopped)
     }
 
+    /// Asks the station to rest for an update, when nobody has asked anything for `quiet`; to be
+    /// repeated every few seconds. Whether it rests.
+    pub async fn rest(&self, quiet: Duration) -> Result<bool, Stopped> {
+        let (rests, rx) = oneshot::channel();
+        self.inputs
+            .send(Message::Rest { quiet, rests })
+            .await
+            .map_err(|_| Stopped)?;
+        rx.await.map_err(|_| Stopped)
+    }
+
+    /// Ends a rest.
+    pub async fn work_on(&self) {
+        // A station that has stopped rests for good.
+        drop(self.inputs.send(Message::WorkOn).await);
+    }
+
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
@@ -162,6 +189,8 @@ pub(super) async fn run(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop_at = None;
+    let mut rest_until: Option<Mono> = None;
+    let mut last_ask = clock.now().mono;
     hub.carry_out(first);
     loop {
         let effects = tokio::select! {
@@ -171,6 +200,7 @@ pub(super) async fn run(
                 Some(Message::Ask(request, waiter)) => {
                     let token = next_token;
                     next_token += 1;
+                    last_ask = clock.now().mono;
                     hub.wait(token, waiter);
                     let token = Some(token);
                     let input = match request {
@@ -192,6 +222,23 @@ pub(super) async fn run(
                     drop(to.send(station.glance()));
                     continue;
                 }
+                Some(Message::Rest { quiet, rests }) => {
+                    let now = clock.now();
+                    let may = rest_until.is_some()
+                        || (station.is_idle() && now.mono.since(last_ask) >= quiet);
+                    // Whoever asked may be gone: then there is nobody to rest for.
+                    if rests.send(may).is_err() || !may {
+                        continue;
+                    }
+                    rest_until = Some(now.mono.plus(REST));
+                    station.handle(Input::Drain, now)
+                }
+                Some(Message::WorkOn) => {
+                    if rest_until.take().is_none() || stop_at.is_some() {
+                        continue;
+                    }
+                    station.handle(Input::WorkOn, clock.now())
+                }
                 Some(Message::NumberFrom(first)) => {
                     station.number_new_orders_from(first);
                     continue;
@@ -209,7 +256,13 @@ pub(super) async fn run(
                 {
                     return;
                 }
-                station.handle(Input::Tick, now)
+                let mut effects = Vec::new();
+                if stop_at.is_none() && rest_until.is_some_and(|until| now.mono >= until) {
+                    rest_until = None;
+                    effects = station.handle(Input::WorkOn, now);
+                }
+                effects.extend(station.handle(Input::Tick, now));
+                effects
             }
             changed = drain.changed(), if stop_at.is_none() => {
                 if changed.is_err() || *drain.borrow() {

@@ -14,6 +14,7 @@
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
+//! * `trial.rs`: a version on trial watches itself
 //! * `service.rs`: start to stop of the whole program
 
 mod bench;
@@ -28,6 +29,7 @@ mod remade;
 mod sales;
 mod scanners;
 mod service;
+mod trial;
 mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};

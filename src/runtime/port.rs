@@ -85,6 +85,15 @@ impl Port {
             },
             web::Request::Writebacks(query) => self.writebacks(query).await,
             web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
+            web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
+                Ok(true) => Reply::Document(json!({ "lease": "granted" })),
+                Ok(false) => Reply::Document(json!({ "lease": "waiting" })),
+                Err(_) => stopped(),
+            },
+            web::Request::WorkOn => {
+                self.bench.work_on().await;
+                Reply::Document(json!({ "lease": "over" }))
+            }
         }
     }
 
@@ -242,7 +251,7 @@ impl Port {
         }
     }
 
-    async fn status(&self) -> Option<Value> {
+    pub(super) async fn status(&self) -> Option<Value> {
         let glance = self.bench.glance().await.ok()?;
         let ledger = self.hub.ledger().clone();
         let (stats, health) =

@@ -12,8 +12,8 @@ use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
-use super::scanners;
 use super::watch::Watcher;
+use super::{scanners, trial};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -98,6 +98,8 @@ pub enum Exit {
     Stopped,
     /// The ledger failed.
     Failed(String),
+    /// This version was on trial and did not prove itself; nothing was cut.
+    GaveUp(String),
 }
 
 /// The ready line of contract 18.
@@ -127,6 +129,8 @@ pub struct Running {
     pub ready: Ready,
     /// Reaches the station.
     pub bench: Bench,
+    /// Why this version, on trial, gives up.
+    gave_up: watch::Receiver<Option<String>>,
     drain: watch::Sender<bool>,
     fatal: watch::Receiver<Option<String>>,
     station: JoinHandle<()>,
@@ -239,7 +243,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         &drain_rx,
     );
     let (door, calls, events) = web::Station::new(CALLS);
-    Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
+    let port = Port::new(&config, bench.clone(), Arc::clone(&hub), clock);
+    port.open(calls, events);
     let token = match &config.web.token {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
@@ -275,7 +280,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     write_ready(&config.station.state_dir, &ready)?;
     // Without systemd there is nobody to tell; that is not an error.
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    let gave_up = trial::start(&config.station.state_dir, port, clock);
     Ok(Running {
+        gave_up,
         ready,
         bench,
         drain,
@@ -298,8 +305,20 @@ impl Running {
                 Err(_) => Some("the station's loop has ended".to_owned()),
             }
         };
+        let mut gave_up = None;
+        let given_up = async {
+            match self.gave_up.wait_for(Option::is_some).await {
+                Ok(why) => why.clone(),
+                // Nothing is on trial, or it ended well.
+                Err(_) => std::future::pending().await,
+            }
+        };
         let why = tokio::select! {
             () = stop => None,
+            why = given_up => {
+                gave_up = why;
+                None
+            }
             why = failed => why,
             _ = &mut self.station => Some("the station's loop has ended".to_owned()),
         };
@@ -318,7 +337,7 @@ impl Running {
         self.serving.drain(WEB_GRACE).await;
         let ledger = self.ledger;
         match tokio::task::spawn_blocking(move || ledger.close()).await {
-            Ok(Ok(())) => Exit::Stopped,
+            Ok(Ok(())) => gave_up.map_or(Exit::Stopped, Exit::GaveUp),
             Ok(Err(error)) => Exit::Failed(error.to_string()),
             Err(panic) => Exit::Failed(panic.to_string()),
         }

@@ -257,6 +257,8 @@ pub enum Input {
     Tick,
     /// Stop taking work; what runs comes to its end.
     Drain,
+    /// A drain was called off: work goes on.
+    WorkOn,
 }
 
 /// What a person decides about a writeback.

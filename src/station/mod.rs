@@ -333,6 +333,7 @@ impl Station {
             Input::Full { act } => self.full(act, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
+            Input::WorkOn => self.undrain(now, &mut out),
             other => self.sale_input(other, now, &mut out),
         }
         self.keep_undo();

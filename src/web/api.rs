@@ -5,7 +5,7 @@ use crate::domain::{Code, Outcome, ScanReply, ScanText, Source, State as OrderSt
 use crate::web::guard::{Through, guard};
 use crate::web::port::{OrderAct, OrdersQuery, Reply, Request, WritebackAct, WritebacksQuery};
 use crate::web::problem::{HttpCode, Problem, scan_response};
-use crate::web::{Context, documents, events, page};
+use crate::web::{Context, documents, events, lease, page};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Query, State};
@@ -49,6 +49,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/api/writebacks", get(writebacks))
         .route("/api/writebacks/{id}/{act}", post(writeback))
         .route("/api/events", get(follow))
+        .route("/api/update/lease", post(update_lease))
         .fallback(|uri: Uri| async move {
             let path: String = uri.path().chars().take(100).collect();
             Problem::http(HttpCode::NotFound, format!("There is no {path} here."))
@@ -338,6 +339,38 @@ async fn writeback(
     let source = source(through, body.user)?;
     let request = Request::Writeback { id, act, source };
     said(context.station.ask(request).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaseBody {
+    quiet_s: u32,
+    patience_s: u32,
+}
+
+/// Only for the updater on this machine: whoever holds it keeps the bench from working.
+async fn update_lease(
+    State(context): Ctx,
+    Extension(through): Extension<Through>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let LeaseBody {
+        quiet_s,
+        patience_s,
+    } = json_body(&headers, body).await?;
+    if through != Through::Cli {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "The lease is only given over the control socket.",
+        ));
+    }
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    Ok(lease::stream(
+        context.station.clone(),
+        seconds(quiet_s),
+        seconds(patience_s),
+    ))
 }
 
 async fn follow(State(context): Ctx) -> Answer {

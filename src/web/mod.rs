@@ -9,6 +9,7 @@ mod api;
 pub mod documents;
 mod events;
 mod guard;
+mod lease;
 mod page;
 mod port;
 mod problem;

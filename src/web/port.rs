@@ -58,6 +58,13 @@ pub enum Request {
         /// Who and through what.
         source: Source,
     },
+    /// Rest for an update, or rest on; `{"lease":"granted"|"waiting"}`.
+    Rest {
+        /// Nobody must have asked anything for so long.
+        quiet: Duration,
+    },
+    /// The update is over, or given up.
+    WorkOn,
 }
 
 /// What may be done about a writeback over HTTP.

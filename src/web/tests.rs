@@ -99,6 +99,8 @@ async fn friendly() -> Bench {
             Request::Orders(_) => Reply::Lines(vec![json!({"id": "a"}), json!({"id": "b"})]),
             Request::Writebacks(_) => Reply::Lines(vec![]),
             Request::Writeback { .. } => Reply::Document(json!({"id": "cc:u#1"})),
+            Request::Rest { .. } => Reply::Document(json!({"lease": "granted"})),
+            Request::WorkOn => Reply::Document(json!({"lease": "over"})),
             Request::Order { .. } => Reply::NotFound {
                 detail: "no such order".into(),
             },
@@ -167,6 +169,16 @@ impl Bench {
         let start = page.head.find("set-cookie: ").expect("a cookie") + "set-cookie: ".len();
         page.head[start..].split(';').next().unwrap().to_owned()
     }
+}
+
+#[tokio::test]
+async fn the_lease_of_an_update_is_not_given_over_the_network() {
+    let bench = friendly().await;
+    let answer = bench
+        .post("/api/update/lease", r#"{"quiet_s":0,"patience_s":1}"#)
+        .await;
+    assert_eq!(answer.status, 404, "{}", answer.body);
+    assert!(bench.asked().is_empty(), "{:?}", bench.asked());
 }
 
 #[tokio::test]
