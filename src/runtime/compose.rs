@@ -9,6 +9,9 @@ use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The ledger's folder in the state folder.
+pub(super) const LEDGER: &str = "ledger";
+
 /// Why the configuration cannot be put to work although it is well-formed.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
@@ -148,7 +151,7 @@ pub(super) fn ledger(config: &Config, check: ledger::DbCheck) -> ledger::Setting
     ledger::Settings {
         keep: config.ledger.keep,
         max_orders: u64::from(config.ledger.max_orders),
-        ..ledger::Settings::new(config.station.state_dir.join("ledger"), check)
+        ..ledger::Settings::new(config.station.state_dir.join(LEDGER), check)
     }
 }
 

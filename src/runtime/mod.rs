@@ -12,6 +12,7 @@
 //! * `scanners.rs`: triggers to the station, and the beep back
 //! * `service.rs`: start to stop of the whole program
 
+pub mod backup;
 mod bench;
 pub mod clock;
 mod compose;
