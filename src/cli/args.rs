@@ -60,8 +60,15 @@ pub(super) enum Verb {
     /// The configuration: check it, show effective values, print an example
     #[command(subcommand)]
     Config(Config),
+    /// Configuration, keys and open orders into one encrypted file
+    Backup(Backup),
+    /// A backup onto a fresh bench
+    Restore(Restore),
     /// The simulators alone, on chosen ports, with faults
     Sim(Box<Sim>),
+    /// Takes printstation.toml and site.toml over from the boot partition
+    #[command(hide = true)]
+    Provision(Provision),
     /// The signed update: look, install, go back
     Update(Update),
     /// Makes and signs releases, for whoever publishes them
@@ -298,6 +305,53 @@ pub(super) struct Sim {
     /// How long the courier takes at a print
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub latency: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// Where to; `-`: standard output
+    #[arg(
+        short,
+        long,
+        value_name = "OUT",
+        default_value = "printstation.psbackup"
+    )]
+    pub out: PathBuf,
+    /// The passphrase is this file's first line; `-`: standard input [default: $PRINTSTATION_PASSPHRASE, else asked]
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// What was kept, as one document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// A file that `backup` wrote; `-`: standard input
+    pub file: PathBuf,
+    /// The passphrase is this file's first line; `-`: standard input [default: $PRINTSTATION_PASSPHRASE, else asked]
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// What was put back, as one document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Provision {
+    /// The boot partition
+    #[arg(long, value_name = "DIR", default_value = "/boot/firmware")]
+    pub boot: PathBuf,
+    /// The configuration's folder
+    #[arg(long, value_name = "DIR", default_value = "/etc/printstation")]
+    pub etc: PathBuf,
+    /// Drop-ins of the service
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system/printstation.service.d"
+    )]
+    pub drop_in: PathBuf,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,6 +1,7 @@
 //! The command line: one file per verb; composition root, no logic.
 
 mod args;
+mod backup;
 mod client;
 mod config;
 pub mod demo;
@@ -9,6 +10,7 @@ pub mod log;
 mod order;
 mod orders;
 mod output;
+mod provision;
 mod release;
 mod render;
 pub mod run;
@@ -47,6 +49,9 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Release(verb) => release::run(verb),
         Verb::DbCheck { dir } => run::db_check(&dir),
         Verb::Config(verb) => config::run(&verb, &place),
+        Verb::Backup(args) => backup::backup(&args, &place),
+        Verb::Restore(args) => backup::restore(&args, &place),
+        Verb::Provision(args) => provision::run(args),
         Verb::Render(args) => render::run(&args),
         Verb::Sheet(args) => sheet::run(&args, &place),
         Verb::Run => {

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Longest wait for a reply of CartonCloud.
 const CARTONCLOUD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The ledger's folder in the state folder.
+pub(super) const LEDGER: &str = "ledger";
+
 /// Why the configuration cannot be put to work although it is well-formed.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
@@ -339,7 +342,7 @@ pub(super) fn ledger(config: &Config, check: ledger::DbCheck) -> ledger::Setting
     ledger::Settings {
         keep: config.ledger.keep,
         max_orders: u64::from(config.ledger.max_orders),
-        ..ledger::Settings::new(config.station.state_dir.join("ledger"), check)
+        ..ledger::Settings::new(config.station.state_dir.join(LEDGER), check)
     }
 }
 

@@ -17,6 +17,7 @@
 //! * `trial.rs`: a version on trial watches itself
 //! * `service.rs`: start to stop of the whole program
 
+pub mod backup;
 mod bench;
 pub mod clock;
 mod compose;
