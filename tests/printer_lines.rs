@@ -189,7 +189,17 @@ async fn a_printer_on_a_device_prints_answers_and_confirms() {
     for (speaks, language, proof) in [
         (Speaks::Zpl, Language::Zpl, Proof::Confirmed),
         (Speaks::Escpos, Language::Escpos, Proof::Accepted),
+        (Speaks::Epl, Language::Epl, Proof::Accepted),
+        (Speaks::Tspl, Language::Tspl, Proof::Accepted),
     ] {
+        for is_serial in [false, true] {
+            device_prints(speaks, language, proof, is_serial).await;
+        }
+    }
+}
+
+async fn device_prints(speaks: Speaks, language: Language, proof: Proof, is_serial: bool) {
+    {
         let (master, path, slave) = pty();
         let machine = Arc::new(Mutex::new(Machine::new(Options {
             width_dots: 816,
@@ -204,12 +214,17 @@ async fn a_printer_on_a_device_prints_answers_and_confirms() {
                 master.write_all(&answers).unwrap();
             }
         });
-        let printer = Printer::open(settings(usb(&path), language));
+        let connection = if is_serial {
+            Connection::parse(&format!("serial:{}?baud=115200", path.display())).unwrap()
+        } else {
+            usb(&path)
+        };
+        let printer = Printer::open(settings(connection, language));
         let report = print(&printer).await;
         assert_eq!(
             report.outcome,
             PrintOutcome::Printed { proof },
-            "{language:?}"
+            "{language:?} {is_serial}"
         );
         {
             let machine = machine.lock().unwrap();

@@ -9,6 +9,7 @@ pub mod log;
 mod order;
 mod orders;
 mod output;
+mod printers;
 mod render;
 pub mod run;
 mod say;
@@ -42,6 +43,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::DbCheck { dir } => run::db_check(&dir),
         Verb::Config(verb) => config::run(&verb, &place),
         Verb::Render(args) => render::run(&args),
+        Verb::Printers(args) => quiet()?.block_on(Box::pin(printers::run(&args))),
         Verb::Sheet(args) => sheet::run(&args, &place),
         Verb::Run => {
             let config = config::load_or_explain(&place)?;

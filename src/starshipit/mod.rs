@@ -18,11 +18,13 @@ mod mapping;
 mod reason;
 mod reply;
 mod send;
+mod slip;
 mod wire;
 
 pub use calls::{Offer, RecentlyPrinted};
 pub use find::{FindResult, Lookup};
 pub use limiter::Priority;
+pub use slip::PACKING_SLIP;
 
 use crate::domain::AccountName;
 use limiter::Limiter;
