@@ -31,8 +31,9 @@ fn settings(connection: Connection, language: Language) -> Settings {
     let mut settings = Settings::new("label", connection);
     settings.language = language;
     settings.limits = Limits {
-        progress: Duration::from_millis(500),
-        confirm: Duration::from_millis(500),
+        status: Duration::from_millis(1000),
+        progress: Duration::from_millis(800),
+        confirm: Duration::from_millis(1500),
         fin: Duration::from_millis(500),
         ..Limits::default()
     };
@@ -275,7 +276,7 @@ async fn a_device_that_is_unplugged_is_offline_and_mid_label_in_doubt() {
     ));
 
     let (master, path, _slave) = pty();
-    let printer = Printer::open(settings(usb(&path), Language::Epl));
+    let printer = Printer::open(settings(usb(&path), Language::Zpl));
     let thread = std::thread::spawn(move || {
         let mut master = std::fs::File::from(master);
         let mut buffer = [0; 1024];

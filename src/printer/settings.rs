@@ -2,6 +2,9 @@
 //!
 //! A connection or a language that this version does not know is an error that says so: a printer
 //! that silently falls back to another language prints a metre of letters.
+//!
+//! Long because each setting stands beside the text that a person reads when it is wrong, and half
+//! of it is the tests of those texts.
 
 use super::language::brother_ql;
 use crate::domain::PrinterName;

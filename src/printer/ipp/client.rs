@@ -89,8 +89,8 @@ pub(crate) async fn send(
     let answer = loop {
         tokio::select! {
             biased;
-            taken = &mut first, if on_first.is_some() => {
-                if let (Ok(()), Some(on_first)) = (taken, on_first.take()) {
+            told = &mut first, if on_first.is_some() => {
+                if let (Ok(()), Some(on_first)) = (told, on_first.take()) {
                     on_first();
                 }
             }
@@ -100,6 +100,10 @@ pub(crate) async fn send(
             () = &mut watched => break stopped("the printer stopped taking bytes"),
         }
     };
+    // The first piece and the end may come in the same step.
+    if let (Ok(()), Some(on_first)) = (first.try_recv(), on_first) {
+        on_first();
+    }
     (taken.load(Ordering::Relaxed), answer)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Like a real one it answers questions while it cannot print, takes bytes into its buffer
 //! meanwhile, and prints what it holds when it is cured.
+//!
+//! Long because five languages report the same faults, each in its own bytes, side by side.
 
 use super::{Event, Query, brother_ql, epl, escpos, tspl, zpl};
 use crate::domain::{Bitmap, Timestamp};

@@ -78,9 +78,10 @@ impl Reader {
             self.line.push(byte);
         }
         match self.line.as_slice() {
-            [ESC, b'!', kind] => {
-                let kind = *kind;
-                self.line.clear();
+            // At once, wherever it stands.
+            [before @ .., ESC, b'!', kind] => {
+                let (kind, kept) = (*kind, before.len());
+                self.line.truncate(kept);
                 let rest = self.bytes.len().saturating_sub(3);
                 self.bytes.truncate(rest);
                 match kind {
