@@ -264,3 +264,24 @@ async fn something_that_is_no_ipp_printer_is_offline() {
     );
     assert_eq!(server.labels().len(), 0);
 }
+
+/// A real peer: `PRINTSTATION_IPP=ipp://localhost:8631/ipp/print/NAME` (ippeveprinter, lprint, CUPS).
+#[tokio::test]
+async fn a_real_ipp_printer_takes_a_page() {
+    let Ok(uri) = std::env::var("PRINTSTATION_IPP") else {
+        println!("SKIPPED: no real IPP printer (set PRINTSTATION_IPP)");
+        return;
+    };
+    let connection = Connection::parse(&uri).unwrap();
+    let mut settings = Settings::new("real", connection);
+    settings.media_mm = (101.6, 152.4);
+    settings.limits.confirm = Duration::from_secs(20);
+    let printer = Printer::open(settings);
+    assert!(printer.status().await.ready);
+    let report = print(&printer).await;
+    println!("{report:?}");
+    assert!(
+        matches!(report.outcome, PrintOutcome::Printed { .. }),
+        "{report:?}"
+    );
+}

@@ -133,7 +133,7 @@ fn refusal(status: u16) -> Code {
         // Bad request, attributes or formats that it does not take: trying again changes nothing.
         0x0400 | 0x040a | 0x040b | 0x0411 => Code::ConfigInvalid,
         // Not accepting, busy, cancelled by it.
-        0x0506 | 0x0507 | 0x0508 => Code::PrinterPaused,
+        0x0506..=0x0508 => Code::PrinterPaused,
         _ => Code::PrinterOffline,
     }
 }

@@ -1,8 +1,8 @@
 //! Brother QL: 32 bytes, asked for by `ESC i S` or sent by the printer itself while it prints.
 //!
-//! Format: Brother "Raster Command Reference" of the QL series. "Printing completed" (status type
-//! 1) is the printer's own word that the label is out. While it prints it must not be asked, so
-//! after a label the station listens first. The answer names the labels in it.
+//! Format: Brother "Raster Command Reference" of the QL series. "Printing completed" (status
+//! type one) is the printer's own word that the label is out. It must not be asked while it prints: the
+//! station listens first, after a label. The answer names the labels in it.
 
 use super::{Seen, Stock};
 use crate::domain::Code;
