@@ -262,7 +262,7 @@ fn users_and_folders_are_made_as_the_units_need_them() {
         ("etc/printstation", 0o2750),
         ("etc/printstation/credentials", 0o700),
         ("var/lib/printstation", 0o750),
-        ("var/lib/printstation/update", 0o755),
+        ("var/lib/printstation/update", 0o770),
         ("opt/printstation/slots/b", 0o755),
     ] {
         let found = std::fs::metadata(root.join(path))

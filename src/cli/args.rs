@@ -55,6 +55,8 @@ pub(super) enum Verb {
     Writebacks(Writebacks),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
+    /// Finds USB and network printers and says the configuration for each
+    Printers(Printers),
     /// The command barcodes as a PDF
     Sheet(Sheet),
     /// The configuration: check it, show effective values, print an example
@@ -105,6 +107,19 @@ pub(super) struct Demo {
     /// Seed of the simulators
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Printers {
+    /// One document
+    #[arg(long)]
+    pub json: bool,
+    /// Only printers on USB: ask nobody on the network
+    #[arg(long)]
+    pub usb: bool,
+    /// How long printers on the network may take to answer
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
+    pub wait: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ pub mod log;
 mod order;
 mod orders;
 mod output;
+mod printers;
 mod provision;
 mod release;
 mod render;
@@ -53,6 +54,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Restore(args) => backup::restore(&args, &place),
         Verb::Provision(args) => provision::run(args),
         Verb::Render(args) => render::run(&args),
+        Verb::Printers(args) => quiet()?.block_on(Box::pin(printers::run(&args))),
         Verb::Sheet(args) => sheet::run(&args, &place),
         Verb::Run => {
             let config = run::load(&place)?;
