@@ -51,6 +51,11 @@ pub(super) enum Verb {
     Order(Order),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
+    /// What could be a scanner here; with --bind, the one you scan with now
+    Scanners(Scanners),
+    /// Lights and sound of the configuration
+    #[command(subcommand)]
+    Lights(Lights),
     /// The command barcodes as a PDF
     Sheet(Sheet),
     /// The configuration: check it, show effective values, print an example
@@ -67,6 +72,22 @@ pub(super) enum Verb {
     /// Draws documents, limited, for the station
     #[command(hide = true)]
     RenderWorker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scanners {
+    /// Wait for a scan and say the configuration of the scanner it came from
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "30s", value_parser = duration)]
+    pub bind: Option<Duration>,
+    /// One document per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Lights {
+    /// Every output off, for ExecStopPost= of the service
+    Off,
 }
 
 #[derive(Debug, Args)]

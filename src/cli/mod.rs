@@ -5,6 +5,7 @@ mod client;
 mod config;
 pub mod demo;
 mod failure;
+mod lights;
 pub mod log;
 mod order;
 mod orders;
@@ -13,6 +14,7 @@ mod render;
 pub mod run;
 mod say;
 mod scan;
+mod scanners;
 mod sheet;
 mod sim;
 mod status;
@@ -43,6 +45,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Config(verb) => config::run(&verb, &place),
         Verb::Render(args) => render::run(&args),
         Verb::Sheet(args) => sheet::run(&args, &place),
+        Verb::Scanners(args) => quiet()?.block_on(Box::pin(scanners::run(args))),
+        Verb::Lights(args::Lights::Off) => lights::off(&place),
         Verb::Run => {
             let config = config::load_or_explain(&place)?;
             busy()?.block_on(Box::pin(run::run(config, program()?)))

@@ -10,6 +10,7 @@ pub mod command;
 pub mod ids;
 pub mod order;
 pub mod outcome;
+pub mod reading;
 pub mod remote;
 pub mod scan;
 pub mod signal;

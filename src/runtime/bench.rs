@@ -6,7 +6,7 @@
 use super::clock::Clock;
 use super::hub::Hub;
 use crate::domain::{Order, OrderId, ScanReply, ScanText, Signal, Source};
-use crate::station::{Ask, Effect, Glance, Input, Station, Token};
+use crate::station::{Ask, Effect, Glance, Input, Press, Station, Token};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -64,6 +64,13 @@ pub enum Request {
     BadScan(Source, String),
     /// A named order.
     Ask(Ask, Source),
+    /// A hand on a button.
+    Press {
+        /// Which.
+        button: String,
+        /// What it is configured to do.
+        press: Press,
+    },
 }
 
 /// Reaches the station's loop. Cheap to clone.
@@ -175,6 +182,11 @@ pub(super) async fn run(
                         Request::Scan(text, source) => Input::Scan { token, text, source },
                         Request::BadScan(source, why) => Input::BadScan { token, source, why },
                         Request::Ask(ask, source) => Input::Ask { token, ask, source },
+                        Request::Press { button, press } => Input::Press {
+                            token,
+                            button,
+                            press,
+                        },
                     };
                     station.handle(input, clock.now())
                 }

@@ -3,9 +3,10 @@
 use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, ScanReply, Source,
+    AccountName, ActId, CallFailure, Code, DocumentId, Order, OrderId, PrinterName, Record,
+    ScanReply, Signal, Source, Timestamp,
 };
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Query};
 use crate::starshipit::{self, Priority, Starshipit};
 use crate::station::{Effect, Input, LookFor, Lookup, Token};
 use std::collections::HashMap;
@@ -14,6 +15,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Documents in memory between "bought" and "in the spool": a few of the largest.
 const MAX_PENDING: usize = 64;
+/// Orders of one day's hand-over list at most, and how many are read at a time.
+const DAY: usize = 20_000;
+const DAY_PAGE: usize = 500;
 
 /// Everything that effects need.
 pub(super) struct Hub {
@@ -74,7 +78,9 @@ impl Hub {
                     let rest: Vec<Effect> = effects.collect();
                     let hub = Arc::clone(self);
                     tokio::spawn(async move {
-                        hub.paper.ticket(&printer, &lines).await;
+                        if let Err(code) = hub.paper.ticket(&printer, &lines, &[]).await {
+                            tracing::warn!(printer = %printer, %code, "ticket not printed");
+                        }
                         hub.carry_out(rest);
                     });
                     return;
@@ -303,6 +309,20 @@ impl Hub {
                     .tell(Input::PrinterSeen { printer, trouble })
                     .await;
             }
+            Effect::Tally { since } => {
+                let orders = self.changed_since(since).await;
+                self.bench.tell(Input::Tallied { orders }).await;
+            }
+            Effect::HandOver { printer, sheets } => {
+                let result = self.hand_over(&printer, sheets).await;
+                self.bench.tell(Input::HandedOver { result }).await;
+            }
+            Effect::TestLabel { printer, code } => {
+                if let Err(trouble) = self.paper.test_label(&printer, &code).await {
+                    tracing::warn!(printer = %printer, code = %trouble, "test label not printed");
+                    self.bench.publish(Event::Signal(Signal::PrinterNeedsHand));
+                }
+            }
             Effect::Probe(account) => {
                 let reachable = !matches!(
                     self.starshipit.probe(&account).await,
@@ -399,6 +419,44 @@ impl Hub {
                 failures: result.failures,
             })
             .await;
+    }
+
+    /// Every order that changed since then, newest first; `None`: the ledger cannot be read.
+    async fn changed_since(&self, since: Timestamp) -> Option<Vec<Order>> {
+        let ledger = self.ledger.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut all: Vec<Order> = Vec::new();
+            loop {
+                let page = ledger.query(&Query {
+                    limit: DAY_PAGE,
+                    after: all.last().map(|order| order.id.clone()),
+                    ..Query::default()
+                });
+                let fresh = page.iter().filter(|order| order.updated > since).count();
+                let whole = page.len() == DAY_PAGE && fresh == page.len() && all.len() < DAY;
+                all.extend(page.into_iter().take(fresh));
+                if !whole {
+                    return all;
+                }
+            }
+        });
+        match read.await {
+            Ok(orders) => Some(orders),
+            Err(panic) => {
+                tracing::error!(error = %panic, "the ledger could not be read for the hand-over list");
+                None
+            }
+        }
+    }
+
+    async fn hand_over(&self, printer: &PrinterName, sheets: Vec<Vec<String>>) -> Result<(), Code> {
+        let date = crate::web::documents::rfc3339(self.paper.now());
+        let date = date.as_str().unwrap_or_default().to_owned();
+        for mut lines in sheets {
+            lines.insert(1.min(lines.len()), date.clone());
+            self.paper.ticket(printer, &lines, &[]).await?;
+        }
+        Ok(())
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

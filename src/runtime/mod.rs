@@ -10,18 +10,25 @@
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
+//! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
+//! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
 mod bench;
+mod buttons;
 pub mod clock;
 mod compose;
+mod devices;
 mod hub;
+mod lights;
 mod paper;
 mod port;
 mod remade;
 mod scanners;
 mod service;
+mod tickets;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};
 pub use compose::ComposeError;
+pub use lights::lights_off;
 pub use service::{Exit, Options, ReadSecret, Ready, ReadyScanner, Running, StartError, start};

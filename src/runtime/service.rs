@@ -7,10 +7,12 @@
 use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
+use super::devices::Devices;
 use super::hub::Hub;
+use super::lights::{self, Lights};
 use super::paper::Paper;
 use super::port::Port;
-use super::scanners;
+use super::{buttons, scanners, tickets};
 use crate::config::model::Config;
 use crate::config::secret::SecretRef;
 use crate::label::Worker;
@@ -18,7 +20,8 @@ use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
 use crate::station::{Recovered, Station};
 use crate::system::durable;
-use crate::trigger::{self, Triggers};
+use crate::system::gpio;
+use crate::trigger::{self, Buttons, Triggers};
 use crate::web::{self, Serving};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -26,7 +29,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// How long running calls and pages may take to end after a stop was asked for: longer than a
@@ -127,6 +130,8 @@ pub struct Running {
     ledger: Ledger,
     serving: Serving,
     triggers: Triggers,
+    buttons: Buttons,
+    lights: Lights,
 }
 
 /// Starts everything. When this returns, scans are taken.
@@ -176,6 +181,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             acts: recovered.acts,
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
+            closed: recovered.closed,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
@@ -196,7 +202,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
     let (door, calls, events) = web::Station::new(CALLS);
-    Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
+    let devices = Devices::new(&config);
+    Port::new(
+        &config,
+        bench.clone(),
+        Arc::clone(&hub),
+        clock,
+        devices.clone(),
+    )
+    .open(calls, events);
     let token = match &config.web.token {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
@@ -213,7 +227,17 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         door,
     )
     .await?;
-    let triggers = scanners::start(&config, bench.clone()).await?;
+    tickets::start(&config, &bench, &hub);
+    let pressed = Arc::new(Notify::new());
+    let lights = Lights::start(
+        lights::wiring(&config),
+        Box::new(gpio::outputs),
+        bench.clone(),
+        devices.clone(),
+        Arc::clone(&pressed),
+    );
+    let buttons = buttons::start(&config, bench.clone(), devices.clone(), pressed)?;
+    let triggers = scanners::start(&config, bench.clone(), devices.clone()).await?;
     let ready = Ready {
         event: "ready",
         web: format!("http://{}", serving.web),
@@ -241,6 +265,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         ledger,
         serving,
         triggers,
+        buttons,
+        lights,
     })
 }
 
@@ -265,10 +291,12 @@ impl Running {
         drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
+        drop(self.buttons);
         self.drain.send_replace(true);
         if self.station.await.is_err() {
             return Exit::Failed("the station's loop failed while stopping".to_owned());
         }
+        self.lights.stop().await;
         self.serving.drain(WEB_GRACE).await;
         let ledger = self.ledger;
         match tokio::task::spawn_blocking(move || ledger.close()).await {

@@ -1,5 +1,6 @@
 //! What the station is told once, at start.
 
+use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{AccountName, Parcel, PrinterName};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -183,7 +184,8 @@ impl Settings {
             .or_else(|| self.printers.first().cloned())
     }
 
-    /// What to look up for a scan: a pattern's groups, else the fallbacks.
+    /// What to look up for a scan: a pattern's groups, else what GS1 data or an address means, else
+    /// the fallbacks. Empty: no order can be meant.
     pub fn lookups(&self, text: &str) -> Vec<(Lookup, String)> {
         for pattern in &self.patterns {
             let Some(found) = pattern.captures(text) else {
@@ -203,6 +205,25 @@ impl Settings {
             .collect();
             if !groups.is_empty() {
                 return groups;
+            }
+        }
+        match reading::read(text) {
+            Reading::Plain => {}
+            Reading::NoOrder => return Vec::new(),
+            Reading::Means(meanings) => {
+                return meanings
+                    .into_iter()
+                    .filter_map(|meaning| match meaning {
+                        Meaning::OrderNumber(text) | Meaning::Numeric(text) => {
+                            Some((Lookup::OrderNumber, text))
+                        }
+                        Meaning::Tracking(text) | Meaning::Sscc(text) => {
+                            Some((Lookup::Tracking, text))
+                        }
+                        // CartonCloud's own identity: the ledger goes by it, Starshipit does not.
+                        Meaning::Uuid(_) => None,
+                    })
+                    .collect();
             }
         }
         self.fallback
