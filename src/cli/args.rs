@@ -51,6 +51,8 @@ pub(super) enum Verb {
     Order(Order),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
+    /// The ledger as CSV or NDJSON: labels, who, reprints and their reasons
+    Export(Export),
     /// What could be a scanner here; with --bind, the one you scan with now
     Scanners(Scanners),
     /// Lights and sound of the configuration
@@ -72,6 +74,16 @@ pub(super) enum Verb {
     /// Draws documents, limited, for the station
     #[command(hide = true)]
     RenderWorker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Orders that changed since then: a date, a time (RFC 3339) or a span such as 7d
+    #[arg(long, value_name = "T")]
+    pub since: String,
+    /// One order document per line instead of CSV
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod config;
 pub mod demo;
+mod export;
 mod failure;
 mod lights;
 pub mod log;
@@ -45,6 +46,7 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Config(verb) => config::run(&verb, &place),
         Verb::Render(args) => render::run(&args),
         Verb::Sheet(args) => sheet::run(&args, &place),
+        Verb::Export(args) => quiet()?.block_on(Box::pin(export::run(args, client::find(&place)))),
         Verb::Scanners(args) => quiet()?.block_on(Box::pin(scanners::run(args))),
         Verb::Lights(args::Lights::Off) => lights::off(&place),
         Verb::Run => {

@@ -3,10 +3,9 @@
 use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
 use crate::domain::{
-    AccountName, ActId, CallFailure, Code, DocumentId, Order, OrderId, PrinterName, Record,
-    ScanReply, Signal, Source, Timestamp,
+    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, ScanReply, Signal, Source,
 };
-use crate::ledger::{Ledger, LedgerError, Query};
+use crate::ledger::{Ledger, LedgerError};
 use crate::starshipit::{self, Priority, Starshipit};
 use crate::station::{Effect, Input, LookFor, Lookup, Token};
 use std::collections::HashMap;
@@ -15,9 +14,6 @@ use tokio::sync::{mpsc, watch};
 
 /// Documents in memory between "bought" and "in the spool": a few of the largest.
 const MAX_PENDING: usize = 64;
-/// Orders of one day's hand-over list at most, and how many are read at a time.
-const DAY: usize = 20_000;
-const DAY_PAGE: usize = 500;
 
 /// Everything that effects need.
 pub(super) struct Hub {
@@ -419,44 +415,6 @@ impl Hub {
                 failures: result.failures,
             })
             .await;
-    }
-
-    /// Every order that changed since then, newest first; `None`: the ledger cannot be read.
-    async fn changed_since(&self, since: Timestamp) -> Option<Vec<Order>> {
-        let ledger = self.ledger.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut all: Vec<Order> = Vec::new();
-            loop {
-                let page = ledger.query(&Query {
-                    limit: DAY_PAGE,
-                    after: all.last().map(|order| order.id.clone()),
-                    ..Query::default()
-                });
-                let fresh = page.iter().filter(|order| order.updated > since).count();
-                let whole = page.len() == DAY_PAGE && fresh == page.len() && all.len() < DAY;
-                all.extend(page.into_iter().take(fresh));
-                if !whole {
-                    return all;
-                }
-            }
-        });
-        match read.await {
-            Ok(orders) => Some(orders),
-            Err(panic) => {
-                tracing::error!(error = %panic, "the ledger could not be read for the hand-over list");
-                None
-            }
-        }
-    }
-
-    async fn hand_over(&self, printer: &PrinterName, sheets: Vec<Vec<String>>) -> Result<(), Code> {
-        let date = crate::web::documents::rfc3339(self.paper.now());
-        let date = date.as_str().unwrap_or_default().to_owned();
-        for mut lines in sheets {
-            lines.insert(1.min(lines.len()), date.clone());
-            self.paper.ticket(printer, &lines, &[]).await?;
-        }
-        Ok(())
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

@@ -11,6 +11,7 @@
 //! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
+//! * `day.rs`: the hand-over list
 //! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
@@ -18,6 +19,7 @@ mod bench;
 mod buttons;
 pub mod clock;
 mod compose;
+mod day;
 mod devices;
 mod hub;
 mod lights;

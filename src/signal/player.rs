@@ -194,7 +194,7 @@ impl Player {
             let (signal, resting) = (track.signal, self.resting);
             let track = &mut self.tracks[n];
             // A station that slept through many rounds does not play them all.
-            track.since = if now.saturating_sub(end) > Duration::from_secs(1) {
+            track.since = if play.then == Then::Again && now.saturating_sub(end) > Duration::from_secs(1) {
                 now
             } else {
                 end

@@ -165,7 +165,8 @@ impl Station {
     }
 }
 
-/// Lines of each sheet: orders with a label printed after `since` and not after `until`.
+/// Lines of each sheet: orders with a label printed from `since` on and before `until`, so that
+/// every label is on exactly one list.
 fn sheets(orders: &[Order], since: Timestamp, until: Timestamp, words: &str) -> Vec<Vec<String>> {
     let mut groups: BTreeMap<(String, String), Vec<(String, usize, String)>> = BTreeMap::new();
     for order in orders {
@@ -176,8 +177,8 @@ fn sheets(orders: &[Order], since: Timestamp, until: Timestamp, words: &str) -> 
                 .filter(|page| {
                     page.role == PageRole::Label
                         && matches!(page.state, PageState::Printed(_))
-                        && page.at > since
-                        && page.at <= until
+                        && page.at >= since
+                        && page.at < until
                 })
                 .count();
             if labels > 0 {

@@ -145,7 +145,7 @@ pub enum Effect {
     CheckPrinter(PrinterName),
     /// Ask whether Starshipit answers again.
     Probe(AccountName),
-    /// Ask the ledger for every order that changed since then.
+    /// Ask the ledger for every order that changed then or later.
     Tally {
         /// When the last hand-over list was made.
         since: Timestamp,

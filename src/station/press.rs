@@ -37,11 +37,17 @@ impl Station {
         out: &mut Vec<Effect>,
     ) {
         // Whose command it is: the newest context's. A bench where nothing has happened yet has none.
-        let source = self.newest_source().unwrap_or_else(|| Source {
+        let newest = self.newest_source();
+        let nobody = newest.is_none();
+        let source = newest.unwrap_or_else(|| Source {
             trigger: button.to_owned(),
             user: None,
         });
         match press {
+            Press::Dispatch | Press::ReprintLast if nobody => {
+                let text = self.as_command(&Command::Yes);
+                self.nothing_waiting(token, source, text, out);
+            }
             Press::Dispatch | Press::Yes => self.press_yes(token, press, source, now, out),
             Press::ReprintLast => self.press_reprint(token, source, now, out),
             Press::Cancel => {

@@ -181,7 +181,7 @@ impl World {
                 self.replies.push(Input::Probed { reachable });
             }
             Effect::Tally { since } => {
-                let orders = self.memory.orders().filter(|o| o.updated > since);
+                let orders = self.memory.orders().filter(|o| o.updated >= since);
                 let orders = (!refused).then(|| orders.cloned().collect());
                 self.replies.push(Input::Tallied { orders });
             }
