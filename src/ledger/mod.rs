@@ -187,10 +187,16 @@ impl Ledger {
         query::find(&self.0.core, folded_alias)
     }
 
-    /// One order. `None` while the index is not complete may mean "not known yet": [`Ledger::find`]
-    /// tells.
+    /// One order. `None` while the index is not complete may mean "not known yet":
+    /// [`Ledger::is_complete`], asked afterwards, tells.
     pub fn get(&self, id: &OrderId) -> Option<Order> {
         query::get(&self.0.core, id)
+    }
+
+    /// The index holds everything: what is not found is not known. It may stop being so at any time,
+    /// when a bad block is met, and is so again after a refill.
+    pub fn is_complete(&self) -> bool {
+        self.0.core.state().index == IndexState::Ready
     }
 
     /// Orders newest first. Looks at a bounded number of orders, so that a rare text may find less
@@ -352,11 +358,11 @@ impl Ledger {
         drop(state);
         if in_order && whole && ended {
             keeper::drop_index(core);
-            let db = core.path(keeper::INDEX).join("db");
-            let flushed = std::fs::File::open(&db).and_then(|file| file.sync_all());
-            flushed
-                .and_then(|()| durable::sync_dir(&core.path(keeper::INDEX)))
-                .and_then(|()| durable::replace(&core.path(CLEAN), b""))
+            if let Err(error) = keeper::seal(core) {
+                tracing::warn!(%error, "the index is checked at the next start");
+                return Ok(());
+            }
+            durable::replace(&core.path(CLEAN), b"")
                 .map_err(|error| LedgerError::directory(&error))?;
         }
         Ok(())
