@@ -194,11 +194,12 @@ impl Player {
             let (signal, resting) = (track.signal, self.resting);
             let track = &mut self.tracks[n];
             // A station that slept through many rounds does not play them all.
-            track.since = if play.then == Then::Again && now.saturating_sub(end) > Duration::from_secs(1) {
-                now
-            } else {
-                end
-            };
+            track.since =
+                if play.then == Then::Again && now.saturating_sub(end) > Duration::from_secs(1) {
+                    now
+                } else {
+                    end
+                };
             match (last, play.then) {
                 (false, _) => track.step += 1,
                 (true, Then::Again) => track.step = 0,
