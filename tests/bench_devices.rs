@@ -8,6 +8,7 @@
 )]
 
 #[path = "common/process.rs"]
+#[expect(dead_code, reason = "each test binary uses its own part")]
 mod process;
 
 use process::{PATIENCE, Process, World, client};
