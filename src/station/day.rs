@@ -165,10 +165,14 @@ impl Station {
     }
 }
 
+/// One order of the list: its number, how many labels, its tracking numbers.
+type Row = (String, usize, String);
+
 /// Lines of each sheet: orders with a label printed from `since` on and before `until`, so that
 /// every label is on exactly one list.
 fn sheets(orders: &[Order], since: Timestamp, until: Timestamp, words: &str) -> Vec<Vec<String>> {
-    let mut groups: BTreeMap<(String, String), Vec<(String, usize, String)>> = BTreeMap::new();
+    // By account, then courier.
+    let mut groups: BTreeMap<(String, String), Vec<Row>> = BTreeMap::new();
     for order in orders {
         for shipment in order.live() {
             let labels = shipment
