@@ -229,6 +229,10 @@ mod tests {
     }
 
     /// A mouse and two scanners of one make, as udev and sysfs show them.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing here must survive a power cut"
+    )]
     fn machine(root: &Path) -> Places {
         let places = Places {
             dev: root.join("input"),
