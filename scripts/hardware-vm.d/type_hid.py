@@ -1,8 +1,9 @@
 """The device side of a keyboard-style scanner: types texts into /dev/hidgN, as boot reports.
 
-type_hid.py DEVICE TEXT...    \\r and \\x1d in a text mean themselves
+type_hid.py [--pause SECONDS] DEVICE TEXT...    \\r and \\x1d in a text mean themselves
 """
 import sys
+import time
 
 SHIFT, CTRL = 2, 1
 PLAIN = {"-": 0x2D, "=": 0x2E, "[": 0x2F, "]": 0x30, "\\": 0x31, ";": 0x33, "'": 0x34, ",": 0x36,
@@ -23,9 +24,15 @@ def key(c):
     return (0, PLAIN[c]) if c in PLAIN else (SHIFT, SHIFTED[c])
 
 
-with open(sys.argv[1], "wb", buffering=0) as device:
-    for text in sys.argv[2:]:
+arguments = sys.argv[1:]
+pause = 0.0
+if arguments[0] == "--pause":
+    pause = float(arguments[1])
+    arguments = arguments[2:]
+with open(arguments[0], "wb", buffering=0) as device:
+    for text in arguments[1:]:
         for c in text.replace("\\r", "\r").replace("\\x1d", "\x1d"):
             modifier, usage = key(c)
             device.write(bytes([modifier, 0, usage, 0, 0, 0, 0, 0]))
             device.write(bytes(8))
+        time.sleep(pause)
