@@ -57,6 +57,13 @@ pub(super) enum Verb {
     Render(Render),
     /// Finds USB and network printers and says the configuration for each
     Printers(Printers),
+    /// The ledger as CSV or NDJSON: labels, who, reprints and their reasons
+    Export(Export),
+    /// What could be a scanner here; with --bind, the one you scan with now
+    Scanners(Scanners),
+    /// Lights and sound of the configuration
+    #[command(subcommand)]
+    Lights(Lights),
     /// The command barcodes as a PDF
     Sheet(Sheet),
     /// The configuration: check it, show effective values, print an example
@@ -88,6 +95,32 @@ pub(super) enum Verb {
     /// Draws documents, limited, for the station
     #[command(hide = true)]
     RenderWorker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Orders that changed since then: a date, a time (RFC 3339) or a span such as 7d
+    #[arg(long, value_name = "T")]
+    pub since: String,
+    /// One order document per line instead of CSV
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scanners {
+    /// Wait for a scan and say the configuration of the scanner it came from
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "30s", value_parser = duration)]
+    pub bind: Option<Duration>,
+    /// One document per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Lights {
+    /// Every output off, for ExecStopPost= of the service
+    Off,
 }
 
 #[derive(Debug, Args)]

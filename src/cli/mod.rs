@@ -5,7 +5,9 @@ mod backup;
 mod client;
 mod config;
 pub mod demo;
+mod export;
 mod failure;
+mod lights;
 pub mod log;
 mod order;
 mod orders;
@@ -17,6 +19,7 @@ mod render;
 pub mod run;
 mod say;
 mod scan;
+mod scanners;
 mod sheet;
 mod sim;
 mod status;
@@ -56,6 +59,9 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Render(args) => render::run(&args),
         Verb::Printers(args) => quiet()?.block_on(Box::pin(printers::run(&args))),
         Verb::Sheet(args) => sheet::run(&args, &place),
+        Verb::Export(args) => quiet()?.block_on(Box::pin(export::run(args, client::find(&place)))),
+        Verb::Scanners(args) => quiet()?.block_on(Box::pin(scanners::run(args))),
+        Verb::Lights(args::Lights::Off) => lights::off(&place),
         Verb::Run => {
             let config = run::load(&place)?;
             busy()?.block_on(Box::pin(run::run(config, program()?)))

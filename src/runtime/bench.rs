@@ -6,7 +6,7 @@
 use super::clock::Clock;
 use super::hub::Hub;
 use crate::domain::{Mono, Order, OrderId, ScanReply, ScanText, Signal, Source};
-use crate::station::{Ask, Effect, Glance, Input, Station, Token, WritebackVerb};
+use crate::station::{Ask, Effect, Glance, Input, Press, Station, Token, WritebackVerb};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -76,6 +76,13 @@ pub enum Request {
     Ask(Ask, Source),
     /// A writeback: its order, its number, what to do.
     Writeback(Box<Order>, u32, WritebackVerb, Source),
+    /// A hand on a button.
+    Press {
+        /// Which.
+        button: String,
+        /// What it is configured to do.
+        press: Press,
+    },
 }
 
 /// Reaches the station's loop. Cheap to clone.
@@ -214,6 +221,11 @@ pub(super) async fn run(
                             n,
                             verb,
                             source,
+                        },
+                        Request::Press { button, press } => Input::Press {
+                            token,
+                            button,
+                            press,
                         },
                     };
                     station.handle(input, clock.now())

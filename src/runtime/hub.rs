@@ -5,7 +5,7 @@ use super::paper::Paper;
 use super::sales::{Creation, Sales};
 use crate::domain::{
     AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
-    Source,
+    Signal, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
@@ -94,7 +94,9 @@ impl Hub {
                     let rest: Vec<Effect> = effects.collect();
                     let hub = Arc::clone(self);
                     tokio::spawn(async move {
-                        hub.paper.ticket(&printer, &lines).await;
+                        if let Err(code) = hub.paper.ticket(&printer, &lines, &[]).await {
+                            tracing::warn!(printer = %printer, %code, "ticket not printed");
+                        }
                         hub.carry_out(rest);
                     });
                     return;
@@ -388,6 +390,20 @@ impl Hub {
             Effect::ProbeSales => {
                 let reachable = self.sales.probe().await;
                 self.bench.tell(Input::SalesProbed { reachable }).await;
+            }
+            Effect::Tally { since } => {
+                let orders = self.changed_since(since).await;
+                self.bench.tell(Input::Tallied { orders }).await;
+            }
+            Effect::HandOver { printer, sheets } => {
+                let result = self.hand_over(&printer, sheets).await;
+                self.bench.tell(Input::HandedOver { result }).await;
+            }
+            Effect::TestLabel { printer, code } => {
+                if let Err(trouble) = self.paper.test_label(&printer, &code).await {
+                    tracing::warn!(printer = %printer, code = %trouble, "test label not printed");
+                    self.bench.publish(Event::Signal(Signal::PrinterNeedsHand));
+                }
             }
             Effect::Probe(account) => {
                 let reachable = !matches!(

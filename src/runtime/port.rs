@@ -2,8 +2,9 @@
 
 use super::bench::{Bench, Event, Request, Said};
 use super::clock::Clock;
+use super::devices::Devices;
 use super::hub::Hub;
-use crate::config::model::{Config, Scanner, ScannerConnection};
+use crate::config::model::Config;
 use crate::domain::outcome::{Candidate, Timings};
 use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
 use crate::ledger::Query;
@@ -23,17 +24,23 @@ const MATCHES: usize = 10;
 /// Answers calls until the door is closed.
 pub(super) struct Port {
     name: String,
-    scanners: Vec<Value>,
+    devices: Devices,
     bench: Bench,
     hub: Arc<Hub>,
     clock: Clock,
 }
 
 impl Port {
-    pub(super) fn new(config: &Config, bench: Bench, hub: Arc<Hub>, clock: Clock) -> Arc<Self> {
+    pub(super) fn new(
+        config: &Config,
+        bench: Bench,
+        hub: Arc<Hub>,
+        clock: Clock,
+        devices: Devices,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: config.station.name.clone(),
-            scanners: config.scanners.iter().map(scanner).collect(),
+            devices,
             bench,
             hub,
             clock,
@@ -283,13 +290,16 @@ impl Port {
             .question
             .as_ref()
             .map(|(order, code, next)| json!({ "order": order, "code": code, "next": next }));
+        let [scanners, buttons, lights] = self.devices.show();
         Some(json!({
             "station": self.name,
             "version": env!("CARGO_PKG_VERSION"),
             "state": state_word(&glance, !health.is_empty()),
             "online": { "starshipit": glance.online, "cartoncloud": Value::Null },
             "printers": printers,
-            "scanners": self.scanners,
+            "scanners": scanners,
+            "buttons": buttons,
+            "lights": lights,
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
@@ -388,19 +398,6 @@ pub(super) fn stopped() -> Reply {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),
     }
-}
-
-/// A scanner as the configuration names it, and whether this version reads it.
-fn scanner(scanner: &Scanner) -> Value {
-    let read = !matches!(
-        scanner.connection,
-        ScannerConnection::Evdev(_) | ScannerConnection::Serial { .. }
-    );
-    json!({
-        "name": scanner.name,
-        "connection": scanner.connection,
-        "state": if read { "reading" } else { "not-in-this-version" },
-    })
 }
 
 /// The one word of contract 24.

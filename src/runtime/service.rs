@@ -7,13 +7,15 @@
 use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
+use super::devices::Devices;
 use super::hub::Hub;
+use super::lights::{self, Lights};
 use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
 use super::watch::Watcher;
-use super::{scanners, trial};
+use super::{buttons, scanners, tickets, trial};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -22,7 +24,8 @@ use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
 use crate::station::{Recovered, Station};
 use crate::system::durable;
-use crate::trigger::{self, Triggers};
+use crate::system::gpio;
+use crate::trigger::{self, Buttons, Triggers};
 use crate::web::{self, Serving};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -30,7 +33,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// How long running calls and pages may take to end after a stop was asked for: longer than a
@@ -138,6 +141,8 @@ pub struct Running {
     outbox: outbox::Running,
     serving: Serving,
     triggers: Triggers,
+    buttons: Buttons,
+    lights: Lights,
 }
 
 /// Starts everything. When this returns, scans are taken.
@@ -194,6 +199,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             acts: recovered.acts,
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
+            closed: recovered.closed,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
@@ -243,7 +249,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         &drain_rx,
     );
     let (door, calls, events) = web::Station::new(CALLS);
-    let port = Port::new(&config, bench.clone(), Arc::clone(&hub), clock);
+    let devices = Devices::new(&config);
+    let port = Port::new(
+        &config,
+        bench.clone(),
+        Arc::clone(&hub),
+        clock,
+        devices.clone(),
+    );
     port.open(calls, events);
     let token = match &config.web.token {
         Some(reference) => (options.secret)("web.token", reference)?,
@@ -261,7 +274,17 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         door,
     )
     .await?;
-    let triggers = scanners::start(&config, bench.clone()).await?;
+    tickets::start(&config, &bench, &hub);
+    let pressed = Arc::new(Notify::new());
+    let lights = Lights::start(
+        lights::wiring(&config),
+        Box::new(gpio::outputs),
+        bench.clone(),
+        devices.clone(),
+        Arc::clone(&pressed),
+    );
+    let buttons = buttons::start(&config, bench.clone(), devices.clone(), pressed)?;
+    let triggers = scanners::start(&config, bench.clone(), devices.clone()).await?;
     let ready = Ready {
         event: "ready",
         web: format!("http://{}", serving.web),
@@ -292,6 +315,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         outbox,
         serving,
         triggers,
+        buttons,
+        lights,
     })
 }
 
@@ -328,12 +353,14 @@ impl Running {
         drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
+        drop(self.buttons);
         // Results of writebacks reach the station while it still keeps records.
         self.outbox.stop(OUTBOX_GRACE).await;
         self.drain.send_replace(true);
         if self.station.await.is_err() {
             return Exit::Failed("the station's loop failed while stopping".to_owned());
         }
+        self.lights.stop().await;
         self.serving.drain(WEB_GRACE).await;
         let ledger = self.ledger;
         match tokio::task::spawn_blocking(move || ledger.close()).await {
