@@ -269,6 +269,8 @@ mod tests {
 
     fn glance(question: bool) -> Glance {
         Glance {
+            sales_online: true,
+            writebacks: crate::station::WritebackGlance::default(),
             paused: false,
             draining: false,
             online: true,
