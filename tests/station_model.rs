@@ -3,6 +3,8 @@
 //!
 //! `PRINTSTATION_STEPS` scales it (`scripts/soak`), `PRINTSTATION_SEED` repeats a run; the seed is
 //! printed, and a failure is shrunk to the shortest sequence that still fails.
+//!
+//! Long because the operations, their odds and what they do are one table.
 
 #[path = "common/world.rs"]
 mod world;
@@ -386,9 +388,6 @@ fn sale_step(world: &mut World, op: &Op) {
             world.cloud.sale_status(number, status)
         }
         Op::PrintNow(number, now) if sold(world, number) => {
-            if *now {
-                world.is_there(number);
-            }
             let sale = world.cloud.sale(number);
             sale.raw["properties"]["printNow"] = serde_json::json!(now);
             sale.version += 1;

@@ -405,6 +405,13 @@ impl Order {
         self.deeds.push(deed);
     }
 
+    /// Every id that Starshipit gave it, its replacements and its clones, bought or about to be.
+    pub fn remote_ids(&self) -> impl Iterator<Item = i64> {
+        std::iter::once(self.order_id)
+            .chain(self.shipments.iter().map(|s| s.order_id))
+            .chain(self.intent.iter().map(|i| i.order_id))
+    }
+
     /// Texts by which a scan finds this order, in the case that comparisons use.
     pub fn aliases(&self) -> Vec<String> {
         let mut all = vec![self.number.to_ascii_lowercase()];
@@ -422,16 +429,11 @@ impl Order {
             all.extend(sale.numeric_id.iter().map(|n| n.to_ascii_lowercase()));
         }
         // Replacements and clones are found again by the id Starshipit gave them.
-        all.extend(
-            std::iter::once(self.order_id)
-                .chain(self.shipments.iter().map(|s| s.order_id))
-                .filter(|id| *id != 0)
-                .map(|id| {
-                    OrderId::starshipit(&self.account, id)
-                        .0
-                        .to_ascii_lowercase()
-                }),
-        );
+        all.extend(self.remote_ids().filter(|id| *id != 0).map(|id| {
+            OrderId::starshipit(&self.account, id)
+                .0
+                .to_ascii_lowercase()
+        }));
         all.push(self.id.0.to_ascii_lowercase());
         all.retain(|a| !a.is_empty());
         all.sort();

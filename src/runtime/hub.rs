@@ -1,4 +1,6 @@
 //! Effects to tasks. `Remember` is a barrier: the rest of its list starts when it is durable.
+//!
+//! Long because what every effect costs is seen in one place.
 
 use super::bench::{Bench, Event, Said};
 use super::paper::Paper;

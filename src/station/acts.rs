@@ -199,6 +199,11 @@ impl Station {
             running.token = undo.token;
         }
         let (id, took_over) = (running.order.clone(), running.took_over);
+        // The call of the refused list was never made: nobody waits for its reply.
+        let unmade = undo.order.as_ref().is_some_and(|before| {
+            let now = self.orders.get(&before.id);
+            before.intent.is_none() && now.is_some_and(|o| o.intent.is_some())
+        });
         let mut freed = Vec::new();
         let mut records = Vec::new();
         if let Some(id) = &id {
@@ -227,7 +232,7 @@ impl Station {
             let unresolved = self.orders.get(id).is_some_and(|o| o.intent.is_some());
             if let Some(job) = self.jobs.get_mut(id).filter(|job| job.act == Some(act)) {
                 job.act = None;
-                if !unresolved && !took_over {
+                if !unresolved && (!took_over || unmade) {
                     self.jobs.remove(id);
                 }
             }

@@ -3,9 +3,18 @@
 use super::context::{LastOrder, NEXT_SCAN};
 use super::{Confirm, Effect, Question, QuestionKind, Station, Token};
 use crate::domain::order::Choices;
-use crate::domain::{Code, Command, Moment, Outcome, Parcel, ScanReply, ScanText, Source};
+use crate::domain::{Code, Command, Moment, OrderId, Outcome, Parcel, ScanReply, ScanText, Source};
 
 impl Station {
+    /// What is asked before buying, as the order's route has it.
+    pub(super) fn confirm_of(&self, id: &OrderId) -> Confirm {
+        self.orders
+            .get(id)
+            .and_then(|order| self.settings.route_of(order))
+            .and_then(|route| self.settings.routes[route].confirm)
+            .unwrap_or(self.settings.confirm)
+    }
+
     /// Weight, box, courier or parcels: for the order that is asked about, else for the next scan.
     pub(super) fn choose(
         &mut self,

@@ -238,15 +238,6 @@ impl Station {
         self.buy(act, id, remote, with, now, out);
     }
 
-    /// What is asked before buying, as the order's route has it.
-    pub(super) fn confirm_of(&self, id: &OrderId) -> Confirm {
-        self.orders
-            .get(id)
-            .and_then(|order| self.settings.route_of(order))
-            .and_then(|route| self.settings.routes[route].confirm)
-            .unwrap_or(self.settings.confirm)
-    }
-
     /// What must be asked before buying; `Some(None)` = only a YES.
     pub(super) fn missing(
         &self,
@@ -446,10 +437,24 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        // A push that nobody waited for: its reply is on its way, and what follows from it makes this
+        // act durable. Two records of one act must not be refused one after the other.
+        let pushing = !self.has_shipment(id)
+            && self
+                .jobs
+                .get(id)
+                .is_some_and(|job| job.act.is_none() && job.waiting == Waiting::Reply);
         let before = self.jobs.get(id).and_then(|job| job.act);
         if let Some(before) = before.filter(|before| *before != act) {
             let reply = ScanReply::new(Outcome::Ignored, "Scanned again; the newer scan goes on.");
             self.end_act(before, Vec::new(), reply, out);
+        }
+        if pushing {
+            self.work_on(act, id, now);
+            if let Some(running) = self.running.get_mut(&act) {
+                running.took_over = true;
+            }
+            return;
         }
         let queued = self
             .orders

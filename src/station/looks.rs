@@ -10,7 +10,8 @@ use crate::domain::{
 };
 
 impl Station {
-    /// A look at one Starshipit order has answered. Who asked is told by what the order waits for.
+    /// A look at one Starshipit order, and perhaps at its sale order, has answered. Who asked is told by what the order waits for.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one input")]
     pub(super) fn looked(
         &mut self,
         id: OrderId,

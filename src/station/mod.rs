@@ -10,7 +10,7 @@
 //! * `press.rs`, `day.rs`: a hand on a button; the hand-over list
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
-//! * `sales.rs`, `push.rs`, `seen.rs`, `writeback.rs`: CartonCloud's sale orders: found, made Starshipit
+//! * `sales.rs`, `links.rs`, `push.rs`, `seen.rs`, `writeback.rs`: CartonCloud's sale orders: found, made Starshipit
 //!   orders, heard of unasked; tracking numbers back
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
@@ -32,6 +32,7 @@ mod effect;
 mod fetch;
 mod input;
 mod line;
+mod links;
 mod looks;
 mod numbers;
 mod offline;

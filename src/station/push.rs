@@ -4,7 +4,7 @@
 use super::{Effect, Station, Waiting, paper};
 use crate::domain::order::{Choices, Intent, IntentKind, Standing};
 use crate::domain::{
-    AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, RemoteOrder,
+    AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, Record, RemoteOrder,
 };
 use std::time::Duration;
 
@@ -173,7 +173,7 @@ impl Station {
                 order.standing = Standing::Resting;
             }
         });
-        paper::remember(record.into_iter().collect(), out);
+        self.is_durable(id, record, out);
         match act {
             Some(act) => self.decide_remote(act, id, remote, now, out),
             None => {
@@ -196,6 +196,7 @@ impl Station {
             }
         });
         paper::remember(dropped.into_iter().chain(kept).collect(), out);
+        self.before.remove(before);
         if let Some(act) = act {
             self.decide(act, before, now, out);
         }
@@ -302,7 +303,7 @@ impl Station {
             order.intent = None;
             order.order_id = remote.order_id;
         });
-        paper::remember(record.into_iter().collect(), out);
+        self.is_durable(id, record, out);
         let act = self.waiting_act(id);
         let stands_there = |act: &ActId| self.running.get(act).is_some_and(|r| !r.act.queued);
         match act.filter(stands_there) {
@@ -312,6 +313,12 @@ impl Station {
                 self.jobs.remove(id);
             }
         }
+    }
+
+    /// A record of its own, which a later refusal of the same list does not take back.
+    fn is_durable(&mut self, id: &OrderId, record: Option<Record>, out: &mut Vec<Effect>) {
+        paper::remember(record.into_iter().collect(), out);
+        self.before.remove(id);
     }
 
     /// What the account refuses whatever the order is must not be asked for each order.
@@ -420,5 +427,5 @@ pub(super) fn is_ours(order: &Order, remote: &RemoteOrder) -> bool {
         _ => false,
     };
     same(&order.recipient, &remote.recipient)
-        && same(&super::sales::postcode(order), &remote.postcode)
+        && same(&super::links::postcode(order), &remote.postcode)
 }

@@ -294,12 +294,7 @@ impl Station {
             return id;
         }
         if let Some(known) = self.orders.values().find(|order| {
-            order.account == remote.account
-                && (order.order_id == remote.order_id
-                    || order
-                        .shipments
-                        .iter()
-                        .any(|s| s.order_id == remote.order_id))
+            order.account == remote.account && order.remote_ids().any(|id| id == remote.order_id)
         }) {
             return known.id.clone();
         }
@@ -362,8 +357,7 @@ pub(super) fn goes_by(order: &Order, name: &str) -> bool {
     }
     named_order(&OrderId(name.to_owned())).is_some_and(|(account, order_id)| {
         account.0.eq_ignore_ascii_case(&order.account.0)
-            && (order.order_id == order_id
-                || order.shipments.iter().any(|s| s.order_id == order_id))
+            && order.remote_ids().any(|id| id == order_id)
     })
 }
 

@@ -260,9 +260,7 @@ impl Station {
             self.adopt_record(known);
         }
         let has_it = |o: &Order| {
-            o.account == remote.account
-                && (o.order_id == remote.order_id
-                    || o.shipments.iter().any(|s| s.order_id == remote.order_id))
+            o.account == remote.account && o.remote_ids().any(|id| id == remote.order_id)
         };
         let mut id = self
             .orders

@@ -441,3 +441,51 @@ fn uuid_of(text: &str) -> Option<String> {
     });
     (ends && shaped).then(|| head.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+
+    #[track_caller]
+    fn check(patterns: &[&str], text: &str, expected: &[(Lookup, &str)]) {
+        let mut settings = Settings::simple("PS.", "main", "label");
+        settings.patterns = patterns.iter().map(|p| Regex::new(p).unwrap()).collect();
+        let found = settings.sale_lookups(text);
+        let found: Vec<_> = found.iter().map(|(l, t)| (*l, t.as_str())).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn what_cartoncloud_cannot_know_is_not_asked_there() {
+        check(&[], "ss:main:17", &[]);
+        check(&[r"^TRK(?P<tracking>\d+)$"], "TRK12", &[]);
+    }
+
+    #[test]
+    fn a_uuid_names_one_order_however_it_comes() {
+        for text in [
+            UUID.to_owned(),
+            UUID.to_ascii_uppercase(),
+            format!("cc:{UUID}"),
+            format!("https://app.example/t/1/outbound-orders/{UUID}?tab=2"),
+        ] {
+            check(&[], &text, &[(Lookup::Id, UUID)]);
+        }
+        let longer = format!("{UUID}0");
+        check(&[], &longer, &[(Lookup::OrderNumber, &longer)]);
+    }
+
+    #[test]
+    fn patterns_come_before_the_fallbacks_and_digits_may_be_cartonclouds_own_number() {
+        let patterns = [r"^SO-?(?P<numeric>\d+)$", r"^R(?P<reference>\w+)$"];
+        check(&patterns, "SO-12", &[(Lookup::Numeric, "12")]);
+        check(&patterns, "RX1", &[(Lookup::OrderNumber, "X1")]);
+        let both = [(Lookup::OrderNumber, "12"), (Lookup::Numeric, "12")];
+        check(&patterns, "12", &both);
+        check(&patterns, "WEB-1", &[(Lookup::OrderNumber, "WEB-1")]);
+        let page = "https://app.example/SaleOrders/view/4711";
+        check(&[], page, &[(Lookup::Numeric, "4711")]);
+    }
+}

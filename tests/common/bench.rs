@@ -6,11 +6,10 @@ use super::memory::Refusal;
 use super::people::number_of;
 use super::sales::LateCreate;
 use super::{Journey, Mishap, Paper, Said, Step, World};
-use printstation::domain::order::{IntentKind, Standing};
-use printstation::domain::writeback::{ORDER_DOCUMENT, is_cartoncloud};
+use printstation::domain::order::IntentKind;
 use printstation::domain::{
-    AccountName, Code, Mono, Order, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof,
-    Record, RemoteOrder, SaleOrder, ScanReply,
+    AccountName, Code, Mono, OrderId, Outcome, PageRole, PageState, PrintOutcome, Proof, Record,
+    RemoteOrder, SaleOrder, ScanReply,
 };
 use printstation::station::{Effect, Input, PageJob, Release, Token};
 use std::collections::VecDeque;
@@ -276,34 +275,6 @@ impl World {
             self.lists.pop_front();
             self.lists.push_front((0, VecDeque::new()));
             self.replies.push(Input::Full { act });
-        }
-    }
-
-    /// P2: a number and its writebacks are one record; a sink has one job.
-    fn owes_what_it_should(&self, order: &Order) {
-        let Some(route) = self.settings.route_of(order) else {
-            return;
-        };
-        let rule = &self.settings.routes[route].writeback;
-        let set = order.tracking();
-        let cancelled = matches!(
-            order.standing,
-            Standing::Cancelled | Standing::Refused(Code::OrderCancelled)
-        );
-        for sink in &rule.sinks {
-            let mut jobs = order.writebacks.iter().filter(|job| job.sink == *sink);
-            let job = jobs.next();
-            assert!(jobs.next().is_none(), "two jobs for {sink}: {order:?}");
-            let owed = !set.is_empty()
-                && !cancelled
-                && sink != ORDER_DOCUMENT
-                && (order.sale.is_some() || !is_cartoncloud(sink));
-            assert!(
-                !owed || job.is_some_and(|job| job.tracking == set),
-                "{set:?} without its writeback to {sink}: {order:?}"
-            );
-            let stale = job.is_some_and(|job| job.is_open() && job.tracking != set);
-            assert!(!stale, "an old set is still to be delivered: {order:?}");
         }
     }
 

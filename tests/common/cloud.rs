@@ -153,21 +153,6 @@ impl Cloud {
             .expect("the scenario made this order")
     }
 
-    /// There is a live order of this number.
-    pub fn has_order(&self, number: &str) -> bool {
-        let live = |o: &CloudOrder| o.remote.number == number && !o.remote.archived;
-        self.orders.values().any(live)
-    }
-
-    /// Numbers that came late are there now.
-    pub fn show_numbers(&mut self) {
-        for order in self.orders.values_mut() {
-            if let Some(number) = order.hidden_number.take() {
-                order.remote.tracking = vec![number];
-            }
-        }
-    }
-
     /// Somebody makes the label in Starshipit's own screen.
     pub fn label_elsewhere(&mut self, number: &str) {
         let layout = self.layout.clone();
@@ -391,7 +376,14 @@ impl Cloud {
             .filter(|o| !o.deleted && !o.remote.archived)
             .map(|o| o.remote.number.clone())
             .ok_or_else(|| failure(Fault::Refused(Code::OrderNotFound)))?;
+        let reference = self.orders[&(account.clone(), order_id)]
+            .remote
+            .reference
+            .clone();
         let twin = self.add(&account.0, &source, now);
+        if let Some(twin) = self.orders.get_mut(&(account.clone(), twin)) {
+            twin.remote.reference = reference;
+        }
         if replace && let Some(source) = self.orders.get_mut(&(account.clone(), order_id)) {
             source.remote.archived = true;
             source.twin = Some(twin);

@@ -48,9 +48,12 @@ impl Memory {
                 "{key}: record {} after {known} would be lost: {record:?}",
                 record.seq()
             );
-            if let Record::Act(act) = &record {
-                self.highest_act = self.highest_act.max(act.id.0);
-            }
+            let act = match &record {
+                Record::Act(act) => act.id.0,
+                Record::ActEnded { id, .. } => id.0,
+                Record::Order(_) | Record::Bench { .. } => 0,
+            };
+            self.highest_act = self.highest_act.max(act);
             self.records.insert(key, record);
         }
         Ok(())

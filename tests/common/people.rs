@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    pub fn is_there(&mut self, number: &str) {
+    pub(super) fn is_there(&mut self, number: &str) {
         *self.released.entry(number.to_owned()).or_default() += 1;
         self.to_announce.remove(number);
     }

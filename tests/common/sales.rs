@@ -1,8 +1,9 @@
 //! A virtual CartonCloud, and the sinks that tracking numbers go to.
 
-use super::cloud::{Call, Cloud, Fault, failure};
-use printstation::domain::order::Choices;
-use printstation::domain::writeback::{Dispatch, ORDER_DOCUMENT, dispatch, is_due};
+use super::World;
+use super::cloud::{Call, Cloud, CloudOrder, Fault, failure};
+use printstation::domain::order::{Choices, Standing};
+use printstation::domain::writeback::{Dispatch, ORDER_DOCUMENT, dispatch, is_cartoncloud, is_due};
 use printstation::domain::{
     AccountName, CallFailure, Code, Delivery, Mono, Order, OrderId, Party, RemoteOrder, SaleOrder,
 };
@@ -122,7 +123,52 @@ impl Sinks {
     }
 }
 
+impl World {
+    /// P2: a number and its writebacks are one record; a sink has one job.
+    pub(super) fn owes_what_it_should(&self, order: &Order) {
+        let Some(route) = self.settings.route_of(order) else {
+            return;
+        };
+        let rule = &self.settings.routes[route].writeback;
+        let set = order.tracking();
+        let cancelled = matches!(
+            order.standing,
+            Standing::Cancelled | Standing::Refused(Code::OrderCancelled)
+        );
+        for sink in &rule.sinks {
+            let mut jobs = order.writebacks.iter().filter(|job| job.sink == *sink);
+            let job = jobs.next();
+            assert!(jobs.next().is_none(), "two jobs for {sink}: {order:?}");
+            let owed = !set.is_empty()
+                && !cancelled
+                && sink != ORDER_DOCUMENT
+                && (order.sale.is_some() || !is_cartoncloud(sink));
+            assert!(
+                !owed || job.is_some_and(|job| job.tracking == set),
+                "{set:?} without its writeback to {sink}: {order:?}"
+            );
+            let stale = job.is_some_and(|job| job.is_open() && job.tracking != set);
+            assert!(!stale, "an old set is still to be delivered: {order:?}");
+        }
+    }
+}
+
 impl Cloud {
+    /// There is a live order of this number.
+    pub fn has_order(&self, number: &str) -> bool {
+        let live = |o: &CloudOrder| o.remote.number == number && !o.remote.archived;
+        self.orders.values().any(live)
+    }
+
+    /// Numbers that came late are there now.
+    pub fn show_numbers(&mut self) {
+        for order in self.orders.values_mut() {
+            if let Some(number) = order.hidden_number.take() {
+                order.remote.tracking = vec![number];
+            }
+        }
+    }
+
     /// A sale order in CartonCloud.
     pub fn sell_order(&mut self, customer: &str, number: &str) -> String {
         let twins = self

@@ -280,6 +280,15 @@ impl World {
         let sales: Vec<_> = self.cloud.sale_orders.values().cloned().collect();
         for sale in sales {
             let known = self.known_sale(&sale);
+            // Somebody at CartonCloud's screen stands for it, until it has been acted on.
+            let asks = sale.text("properties.printNow");
+            let acted = known
+                .as_ref()
+                .and_then(|o| o.sale.as_ref())
+                .is_some_and(|s| s.print_seen);
+            if !acted && asks.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+                self.is_there(&sale.number);
+            }
             self.handle(Input::SaleSeen {
                 sale: Box::new(sale),
                 known: known.map(Box::new),

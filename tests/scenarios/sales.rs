@@ -1,4 +1,6 @@
 //! CartonCloud's sale orders: which one a scan means, into Starshipit once, and what stops a label.
+//!
+//! Long because what may become of a sale order is read as one list.
 
 use super::world::{Call, Fault, World};
 use printstation::domain::{Code, Outcome, State};
@@ -596,7 +598,6 @@ pub fn held(w: &mut World, number: &str) {
 }
 
 fn print_now(w: &mut World, value: &str) {
-    w.is_there("WEB-1");
     let sale = w.cloud.sale("WEB-1");
     sale.raw["properties"]["printNow"] = serde_json::json!(value);
     sale.version += 1;
