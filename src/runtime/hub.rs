@@ -501,6 +501,30 @@ impl Hub {
             .await;
     }
 
+    /// CartonCloud's custom button: the order is read again before anything happens.
+    pub(super) async fn print_asked(&self, uuid: String) {
+        match self.sales.read(&uuid, Priority::Scan).await {
+            Ok(Some(sale)) => {
+                let known = self.known(&OrderId::cartoncloud(&uuid)).await;
+                self.bench
+                    .tell(Input::PrintAsked {
+                        token: None,
+                        sale,
+                        known: known.map(Box::new),
+                        source: Source {
+                            trigger: "cartoncloud".to_owned(),
+                            user: None,
+                        },
+                    })
+                    .await;
+            }
+            Ok(None) => {
+                tracing::warn!(uuid, "a hook named an order that CartonCloud does not know")
+            }
+            Err(failure) => tracing::warn!(uuid, ?failure, "the order of a hook cannot be read"),
+        }
+    }
+
     /// Every order of a number in one account.
     async fn look_number(
         &self,

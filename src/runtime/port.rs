@@ -92,6 +92,7 @@ impl Port {
             },
             web::Request::Writebacks(query) => self.writebacks(query).await,
             web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
+            web::Request::Hook { uuid } => self.hook(uuid),
             web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
                 Ok(true) => Reply::Document(json!({ "lease": "granted" })),
                 Ok(false) => Reply::Document(json!({ "lease": "waiting" })),
@@ -158,6 +159,14 @@ impl Port {
             },
             |said| said.reply,
         )))
+    }
+
+    /// Reads the order again in a task of its own, and has the station print it.
+    fn hook(&self, uuid: String) -> Reply {
+        let hub = Arc::clone(&self.hub);
+        let said = json!({ "accepted": uuid });
+        tokio::spawn(async move { hub.print_asked(uuid).await });
+        Reply::Document(said)
     }
 
     async fn orders(&self, query: OrdersQuery) -> Reply {

@@ -262,6 +262,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
     };
+    let hook_secret = config
+        .cartoncloud
+        .as_ref()
+        .and_then(|cloud| cloud.hook_secret.as_ref())
+        .map(|reference| (options.secret)("cartoncloud.hook_secret", reference))
+        .transpose()?;
     let serving = web::serve(
         web::Settings {
             station: config.station.name.clone(),
@@ -269,6 +275,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             listen: config.web.listen,
             control: config.station.state_dir.join(web::CONTROL_SOCKET),
             token,
+            hook_secret,
             hosts: config.web.hosts.clone(),
         },
         door,

@@ -50,6 +50,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/api/writebacks/{id}/{act}", post(writeback))
         .route("/api/events", get(follow))
         .route("/api/update/lease", post(update_lease))
+        .route("/api/hooks/cartoncloud/{secret}", post(hook))
         .fallback(|uri: Uri| async move {
             let path: String = uri.path().chars().take(100).collect();
             Problem::http(HttpCode::NotFound, format!("There is no {path} here."))
@@ -210,6 +211,31 @@ async fn act(
 
 async fn status(State(context): Ctx) -> Answer {
     said(context.station.ask(Request::Status).await)
+}
+
+/// CartonCloud's webhook or custom button: the body is the order as it was then, of which only the id
+/// is believed. Answered at once, because the sender waits for nobody.
+async fn hook(
+    State(context): Ctx,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let Path(secret) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
+    if !context.keys.is_hook(&secret) {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "There is no such address here.",
+        ));
+    }
+    let order: Value = json_body(&headers, body).await?;
+    let uuid = order
+        .get("id")
+        .and_then(Value::as_str)
+        .filter(|id| id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'))
+        .ok_or_else(|| Problem::bad("The body is a sale order with its id."))?
+        .to_ascii_lowercase();
+    said(context.station.ask(Request::Hook { uuid }).await)
 }
 
 #[derive(Deserialize)]

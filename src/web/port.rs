@@ -31,6 +31,11 @@ pub enum Request {
         /// As for a scan.
         wait: Option<Duration>,
     },
+    /// CartonCloud's custom button asks for a label. A hint: the order is read again first.
+    Hook {
+        /// UUID of the sale order.
+        uuid: String,
+    },
     /// The status document (contract 24).
     Status,
     /// Orders, newest first, as documents (contract 24).
