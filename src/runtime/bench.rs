@@ -48,7 +48,7 @@ pub enum Event {
 }
 
 pub(super) enum Message {
-    Input(Input),
+    Input(Box<Input>),
     /// Like `Input`, with somebody who waits.
     Ask(Request, mpsc::Sender<Said>),
     Glance(oneshot::Sender<Glance>),
@@ -153,7 +153,12 @@ impl Bench {
 
     pub(super) async fn tell(&self, input: Input) {
         // The loop outlives every task except at the very end, when nobody needs the answer.
-        if self.inputs.send(Message::Input(input)).await.is_err() {
+        if self
+            .inputs
+            .send(Message::Input(Box::new(input)))
+            .await
+            .is_err()
+        {
             tracing::debug!("a result came after the station had stopped");
         }
     }
@@ -203,7 +208,7 @@ pub(super) async fn run(
         let effects = tokio::select! {
             message = messages.recv() => match message {
                 None => return,
-                Some(Message::Input(input)) => station.handle(input, clock.now()),
+                Some(Message::Input(input)) => station.handle(*input, clock.now()),
                 Some(Message::Ask(request, waiter)) => {
                     let token = next_token;
                     next_token += 1;

@@ -114,7 +114,8 @@ impl Hub {
                 } => self.answer(token, source, scanned, *reply, last),
                 other => {
                     let hub = Arc::clone(self);
-                    tokio::spawn(async move { hub.perform(other).await });
+                    // Boxed: each effect's future is as large as the largest of them.
+                    tokio::spawn(Box::pin(hub.perform(other)));
                 }
             }
         }

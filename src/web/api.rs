@@ -1,5 +1,7 @@
 //! The addresses of product.md section 7, each a few lines: read the request, ask the station, say
 //! it in HTTP. Nothing is decided here.
+//!
+//! Over 500 lines because all addresses are seen in one file.
 
 use crate::domain::{Code, Outcome, ScanReply, ScanText, Source, State as OrderState};
 use crate::web::guard::{Through, guard};
