@@ -17,5 +17,6 @@ pub mod starshipit;
 pub mod station;
 pub mod system;
 pub mod trigger;
+pub mod update;
 pub mod web;
 pub mod webhook;

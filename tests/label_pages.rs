@@ -127,6 +127,22 @@ fn a_sheet_alone_does_not_fit_but_a_declared_invoice_only_belongs_elsewhere() {
 }
 
 #[test]
+fn a_packing_slip_on_a_sheet_is_shrunk_onto_the_roll_as_a_document() {
+    let slip = Job {
+        label_type: "packing-slip".into(),
+        ..job()
+    };
+    let page = only(render(&[invoice()], &slip).unwrap());
+    assert_eq!(page.role, PageRole::Document);
+    assert!(
+        page.bitmap().is_some() && page.scale < 0.6,
+        "{}",
+        page.scale
+    );
+    assert_eq!(page.warnings.len(), 1, "{:?}", page.warnings);
+}
+
+#[test]
 fn a_label_with_another_number_is_held_only_where_the_policy_holds() {
     let tracking = vec!["33ABC9999999".to_owned()];
     let warn = Job {

@@ -31,8 +31,9 @@ fn settings(connection: Connection, language: Language) -> Settings {
     let mut settings = Settings::new("label", connection);
     settings.language = language;
     settings.limits = Limits {
-        progress: Duration::from_millis(500),
-        confirm: Duration::from_millis(500),
+        status: Duration::from_millis(1000),
+        progress: Duration::from_millis(800),
+        confirm: Duration::from_millis(1500),
         fin: Duration::from_millis(500),
         ..Limits::default()
     };
@@ -189,7 +190,17 @@ async fn a_printer_on_a_device_prints_answers_and_confirms() {
     for (speaks, language, proof) in [
         (Speaks::Zpl, Language::Zpl, Proof::Confirmed),
         (Speaks::Escpos, Language::Escpos, Proof::Accepted),
+        (Speaks::Epl, Language::Epl, Proof::Accepted),
+        (Speaks::Tspl, Language::Tspl, Proof::Accepted),
     ] {
+        for is_serial in [false, true] {
+            device_prints(speaks, language, proof, is_serial).await;
+        }
+    }
+}
+
+async fn device_prints(speaks: Speaks, language: Language, proof: Proof, is_serial: bool) {
+    {
         let (master, path, slave) = pty();
         let machine = Arc::new(Mutex::new(Machine::new(Options {
             width_dots: 816,
@@ -204,12 +215,17 @@ async fn a_printer_on_a_device_prints_answers_and_confirms() {
                 master.write_all(&answers).unwrap();
             }
         });
-        let printer = Printer::open(settings(usb(&path), language));
+        let connection = if is_serial {
+            Connection::parse(&format!("serial:{}?baud=115200", path.display())).unwrap()
+        } else {
+            usb(&path)
+        };
+        let printer = Printer::open(settings(connection, language));
         let report = print(&printer).await;
         assert_eq!(
             report.outcome,
             PrintOutcome::Printed { proof },
-            "{language:?}"
+            "{language:?} {is_serial}"
         );
         {
             let machine = machine.lock().unwrap();
@@ -260,7 +276,7 @@ async fn a_device_that_is_unplugged_is_offline_and_mid_label_in_doubt() {
     ));
 
     let (master, path, _slave) = pty();
-    let printer = Printer::open(settings(usb(&path), Language::Epl));
+    let printer = Printer::open(settings(usb(&path), Language::Zpl));
     let thread = std::thread::spawn(move || {
         let mut master = std::fs::File::from(master);
         let mut buffer = [0; 1024];

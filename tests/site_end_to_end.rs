@@ -151,6 +151,7 @@ impl Site {
             })
             .collect();
         let shop = &ready["shopify"]["shops"][0];
+        let shop_name = format!("{}.myshopify.com", text(&shop["shop"]));
         let text = format!(
             r#"[station]
 name = "bench-1"
@@ -206,7 +207,7 @@ listen = "127.0.0.1:0"
             webhook = self.url(3),
             tenant = text(&ready["cartoncloud"]["tenant_id"]),
             csv = self.dir.path().join("csv"),
-            shop_name = format!("{}.myshopify.com", text(&shop["shop"])),
+            shop_name = shop_name,
             printer = text(&ready["printers"][0]["addr"]),
         );
         std::fs::write(&self.config, text).expect("config");
@@ -595,7 +596,7 @@ async fn check(site: &Site, station: &Process, sales: &[Sale], seed: u64, labels
         };
         assert_eq!(
             at("consignment-put"),
-            [ours.clone()],
+            std::slice::from_ref(ours),
             "seed {seed}: {number} in its consignment"
         );
         let documents = at("document-create");
@@ -604,7 +605,7 @@ async fn check(site: &Site, station: &Process, sales: &[Sale], seed: u64, labels
             assert!(documents[0].contains(ours), "{documents:?}");
             assert_eq!(
                 fulfilled.get(&sale.reference).cloned().unwrap_or_default(),
-                [ours.clone()],
+                std::slice::from_ref(ours),
                 "seed {seed}: {number} in its shop"
             );
         } else {
@@ -618,7 +619,7 @@ async fn check(site: &Site, station: &Process, sales: &[Sale], seed: u64, labels
         );
         assert_eq!(
             told.get(&number).cloned().unwrap_or_default(),
-            [ours.clone()],
+            std::slice::from_ref(ours),
             "seed {seed}: {number} at the webhook"
         );
     }

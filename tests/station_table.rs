@@ -42,6 +42,8 @@ macro_rules! scenarios {
 #[path = "common/world.rs"]
 mod world;
 
+#[path = "scenarios/buttons.rs"]
+mod buttons;
 #[path = "scenarios/commands.rs"]
 mod commands;
 #[path = "scenarios/money.rs"]

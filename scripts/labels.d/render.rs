@@ -1,17 +1,33 @@
-//! Draws label files into a directory, for `scripts/labels`: one PNG per page and one line of JSON
-//! per file on stdout. Not part of the product; it calls the same function as the worker process.
+//! Draws label files into a directory, for `scripts/labels`: one PNG per page (with `--bytes` its
+//! bytes in every printer language too) and one line of JSON per file on stdout. Not part of the product; it calls the same function as the worker process.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 #![expect(
     clippy::disallowed_methods,
     reason = "measuring files, nothing durable"
 )]
 
+use printstation::domain::Bitmap;
 use printstation::label::{Crop, Job, Media, PageContent, Settings, png, render_file};
+use printstation::printer::Language;
+use printstation::printer::language::{Options, encode};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: labels-render OUT-DIR DPI WIDTHxHEIGHT(mm) [--tracking T]... \
-                     [--crop X,Y,W,H]... [--threshold N] FILE...";
+                     [--crop X,Y,W,H]... [--threshold N] [--bytes] FILE...";
+
+/// What `--bytes` writes: language, ending, and whether packed (ZPL) or gray (PWG).
+const LANGUAGES: [(Language, &str, bool); 9] = [
+    (Language::Zpl, "zpl", false),
+    (Language::Zpl, "z64.zpl", true),
+    (Language::Epl, "epl", false),
+    (Language::Tspl, "tspl", false),
+    (Language::Escpos, "escpos", false),
+    (Language::BrotherQl, "bql", false),
+    (Language::Pwg, "pwg", false),
+    (Language::Pwg, "gray.pwg", true),
+    (Language::Pdf, "out.pdf", false),
+];
 
 fn main() -> ExitCode {
     match run() {
@@ -37,8 +53,10 @@ fn run() -> Result<(), String> {
     };
     let mut job = Job::new(media, &Settings::default());
     job.courier = "any".into();
+    let mut bytes = false;
     while let Some(arg) = args.next() {
         match arg.as_str() {
+            "--bytes" => bytes = true,
             "--tracking" => job.tracking.push(args.next().ok_or(USAGE)?),
             "--threshold" => {
                 job.media.threshold = args.next().and_then(|a| a.parse().ok()).ok_or(USAGE)?;
@@ -53,21 +71,46 @@ fn run() -> Result<(), String> {
                     label_type: None,
                 });
             }
-            file => draw(file, &job, &out)?,
+            file => draw(file, &job, &out, bytes)?,
         }
     }
     Ok(())
 }
 
-fn draw(file: &str, job: &Job, out: &std::path::Path) -> Result<(), String> {
+/// The page in every language; returns their sizes by ending.
+fn write_bytes(
+    page: &Bitmap,
+    dpi: u16,
+    stem: &std::path::Path,
+) -> Result<serde_json::Value, String> {
+    let mut sizes = serde_json::Map::new();
+    for (language, ending, special) in LANGUAGES {
+        let options = Options {
+            dpi,
+            z64: special,
+            gray: special,
+            ..Options::default()
+        };
+        let made = encode(language, page, &options);
+        let file = stem.with_file_name(format!(
+            "{}.{ending}",
+            stem.file_name().unwrap_or_default().to_string_lossy()
+        ));
+        std::fs::write(&file, &made).map_err(|e| e.to_string())?;
+        sizes.insert(ending.to_owned(), made.len().into());
+    }
+    Ok(sizes.into())
+}
+
+fn draw(file: &str, job: &Job, out: &std::path::Path, bytes: bool) -> Result<(), String> {
     let path = PathBuf::from(file);
     let name = path
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let bytes = std::fs::read(&path).map_err(|e| format!("{file}: {e}"))?;
-    let line = match render_file(bytes, job) {
+    let document = std::fs::read(&path).map_err(|e| format!("{file}: {e}"))?;
+    let line = match render_file(document, job) {
         Err(error) => serde_json::json!({
             "file": name, "code": error.code.as_str(), "detail": error.detail, "pages": [],
         }),
@@ -75,10 +118,15 @@ fn draw(file: &str, job: &Job, out: &std::path::Path) -> Result<(), String> {
             let mut shown = Vec::new();
             for page in &pages {
                 let mut picture = None;
+                let mut sizes = serde_json::Value::Null;
                 if let Some(bitmap) = page.bitmap() {
                     let file = out.join(format!("{name}-{}.png", page.index));
-                    let bytes = png::to_png(bitmap, job.media.dpi).map_err(|e| e.to_string())?;
-                    std::fs::write(&file, bytes).map_err(|e| e.to_string())?;
+                    let png = png::to_png(bitmap, job.media.dpi).map_err(|e| e.to_string())?;
+                    std::fs::write(&file, png).map_err(|e| e.to_string())?;
+                    if bytes {
+                        let stem = out.join(format!("{name}-{}", page.index));
+                        sizes = write_bytes(bitmap, job.media.dpi, &stem)?;
+                    }
                     picture = Some(file);
                 }
                 shown.push(serde_json::json!({
@@ -86,6 +134,7 @@ fn draw(file: &str, job: &Job, out: &std::path::Path) -> Result<(), String> {
                     "source": page.source,
                     "role": page.role,
                     "png": picture,
+                    "bytes": sizes,
                     "raw": matches!(page.content, PageContent::Raw { .. }),
                     "codes": page.codes,
                     "read_back": page.read_back,

@@ -1,5 +1,7 @@
 //! What can be typed: verbs, their options, and how wrong usage ends (exit code 64).
 
+pub(super) use super::release::Release;
+pub(super) use super::update::Update;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,13 +55,37 @@ pub(super) enum Verb {
     Writebacks(Writebacks),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
+    /// Finds USB and network printers and says the configuration for each
+    Printers(Printers),
+    /// The ledger as CSV or NDJSON: labels, who, reprints and their reasons
+    Export(Export),
+    /// What could be a scanner here; with --bind, the one you scan with now
+    Scanners(Scanners),
+    /// Lights and sound of the configuration
+    #[command(subcommand)]
+    Lights(Lights),
     /// The command barcodes as a PDF
     Sheet(Sheet),
     /// The configuration: check it, show effective values, print an example
     #[command(subcommand)]
     Config(Config),
+    /// Configuration, keys and open orders into one encrypted file
+    Backup(Backup),
+    /// A backup onto a fresh bench
+    Restore(Restore),
     /// The simulators alone, on chosen ports, with faults
     Sim(Box<Sim>),
+    /// Takes printstation.toml and site.toml over from the boot partition
+    #[command(hide = true)]
+    Provision(Provision),
+    /// The signed update: look, install, go back
+    Update(Update),
+    /// Makes and signs releases, for whoever publishes them
+    #[command(hide = true, subcommand)]
+    Release(Release),
+    /// Says which program this is, and whether it takes the configuration
+    #[command(hide = true)]
+    SelfCheck,
     /// Opens the index in DIR and reads it, as a process that may be killed
     #[command(hide = true)]
     DbCheck {
@@ -69,6 +95,32 @@ pub(super) enum Verb {
     /// Draws documents, limited, for the station
     #[command(hide = true)]
     RenderWorker,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Orders that changed since then: a date, a time (RFC 3339) or a span such as 7d
+    #[arg(long, value_name = "T")]
+    pub since: String,
+    /// One order document per line instead of CSV
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Scanners {
+    /// Wait for a scan and say the configuration of the scanner it came from
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "30s", value_parser = duration)]
+    pub bind: Option<Duration>,
+    /// One document per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Lights {
+    /// Every output off, for ExecStopPost= of the service
+    Off,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +140,19 @@ pub(super) struct Demo {
     /// Seed of the simulators
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Printers {
+    /// One document
+    #[arg(long)]
+    pub json: bool,
+    /// Only printers on USB: ask nobody on the network
+    #[arg(long)]
+    pub usb: bool,
+    /// How long printers on the network may take to answer
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
+    pub wait: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -288,6 +353,53 @@ pub(super) struct Sim {
     /// How long the courier takes at a print
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub latency: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// Where to; `-`: standard output
+    #[arg(
+        short,
+        long,
+        value_name = "OUT",
+        default_value = "printstation.psbackup"
+    )]
+    pub out: PathBuf,
+    /// The passphrase is this file's first line; `-`: standard input [default: $PRINTSTATION_PASSPHRASE, else asked]
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// What was kept, as one document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// A file that `backup` wrote; `-`: standard input
+    pub file: PathBuf,
+    /// The passphrase is this file's first line; `-`: standard input [default: $PRINTSTATION_PASSPHRASE, else asked]
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// What was put back, as one document
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Provision {
+    /// The boot partition
+    #[arg(long, value_name = "DIR", default_value = "/boot/firmware")]
+    pub boot: PathBuf,
+    /// The configuration's folder
+    #[arg(long, value_name = "DIR", default_value = "/etc/printstation")]
+    pub etc: PathBuf,
+    /// Drop-ins of the service
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/etc/systemd/system/printstation.service.d"
+    )]
+    pub drop_in: PathBuf,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

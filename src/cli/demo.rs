@@ -1,4 +1,5 @@
-//! `printstation demo`: the whole station on this machine, with simulated Starshipit and printer.
+//! `printstation demo`: the whole station on this machine, with simulated CartonCloud, Starshipit,
+//! Shopify and printer.
 //!
 //! A real station (ledger on disk, worker process, sockets) works against simulators in the same
 //! process. Stdout tells the story for people; with `--json` it has one scan document per line and
@@ -11,7 +12,9 @@ use crate::config::{self, Strictness};
 use crate::domain::{Outcome, ScanReply, ScanText, Source};
 use crate::runtime::{self, Bench, Event, Exit, Request, Running};
 use crate::sim;
+use crate::sim::cartoncloud;
 use crate::sim::printer::{Fault as PrinterFault, Server as PrinterServer, Speaks};
+use crate::sim::shopify;
 use crate::sim::starshipit::admin::Seed;
 use crate::sim::starshipit::faults::{Fault, FaultKind};
 use crate::sim::starshipit::{Account, Endpoint, Network, Server};
@@ -28,6 +31,23 @@ use tokio::sync::broadcast::error::RecvError;
 const PREFIX: &str = "PSDEMO.";
 /// No scan of the demo takes longer on any machine it is meant for.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// The merchant of the sale orders, by the simulated CartonCloud's code.
+const MERCHANT: &str = "TEA";
+/// Sale orders, by their reference; the first is shipped online, the others while the network is gone.
+const SALES: &[&str] = &["SO-1001", "SO-1002", "SO-1003"];
+/// What is scanned while the network is gone.
+const WAITING: &[&str] = &[
+    "WEB-20409",
+    "WEB-20410",
+    "WEB-20411",
+    "WEB-20412",
+    "WEB-20413",
+    "WEB-20414",
+    "WEB-20415",
+    "WEB-20416",
+    "SO-1002",
+    "SO-1003",
+];
 /// What a courier takes at best.
 const COURIER: Duration = Duration::from_millis(300);
 
@@ -81,6 +101,8 @@ async fn play(options: &Options, labels: &Path, state: &Path) -> Result<ExitCode
 /// Everything that is on stage.
 struct Stage {
     starshipit: Server,
+    cartoncloud: cartoncloud::Server,
+    shopify: shopify::Server,
     printer: PrinterServer,
     station: Running,
     bench: Bench,
@@ -107,6 +129,36 @@ impl Stage {
                 .add_order(seed)
                 .map_err(cannot("the simulated Starshipit takes no order"))?;
         }
+        let cartoncloud = cartoncloud::Server::start(cartoncloud::Options {
+            seed: options.seed,
+            ..cartoncloud::Options::default()
+        })
+        .await
+        .map_err(cannot("the simulated CartonCloud does not start"))?;
+        let shopify = shopify::Server::start(shopify::Options {
+            seed: options.seed,
+            shops: vec![shopify::Shop::of(MERCHANT)],
+            ..shopify::Options::default()
+        })
+        .await
+        .map_err(cannot("the simulated Shopify does not start"))?;
+        for reference in SALES {
+            let id = shopify
+                .add_order(shopify::Seed {
+                    name: (*reference).to_owned(),
+                    ..shopify::Seed::default()
+                })
+                .map_err(cannot("the simulated Shopify takes no order"))?;
+            let mut seed = cartoncloud::Seed {
+                customer: MERCHANT.to_owned(),
+                ..cartoncloud::Seed::reference(*reference)
+            };
+            seed.properties
+                .insert("shopifyOrderId".to_owned(), id.into());
+            cartoncloud
+                .add_order(seed)
+                .map_err(cannot("the simulated CartonCloud takes no order"))?;
+        }
         let printer = PrinterServer::start(
             SocketAddr::from(([127, 0, 0, 1], 0)),
             sim::printer::Options::new("label", Speaks::Zpl),
@@ -119,7 +171,22 @@ impl Stage {
             .first()
             .cloned()
             .ok_or_else(|| Failure::internal("the simulated Starshipit has no account"))?;
-        let text = configuration(&starshipit.url(), &printer.addr().to_string(), state);
+        let shop = shopify::Shop::of(MERCHANT);
+        let text = configuration(&Places {
+            starshipit: &starshipit.url(),
+            cartoncloud: &cartoncloud.url(),
+            tenant: cartoncloud.tenant_id(),
+            shop: &shop.shop,
+            shopify: &shopify.base_url(&shop.shop),
+            printer: &printer.addr().to_string(),
+            state,
+        });
+        let keys = Keys {
+            account,
+            client_id: cartoncloud.client_id().to_owned(),
+            client_secret: cartoncloud.client_secret().to_owned(),
+            shop: shop.access_token,
+        };
         let (config, _) = config::parse(None, ("demo", &text), None, Strictness::Strict)
             .into_result()
             .map_err(|problems| {
@@ -127,7 +194,7 @@ impl Stage {
             })?;
         let station = runtime::start(runtime::Options {
             config,
-            secret: Box::new(move |key, _| Ok(secret(&account, key))),
+            secret: Box::new(move |key, _| Ok(keys.secret(key))),
             program: options.program.clone(),
         })
         .await
@@ -136,6 +203,8 @@ impl Stage {
         let events = bench.events();
         Ok(Self {
             starshipit,
+            cartoncloud,
+            shopify,
             printer,
             station,
             bench,
@@ -204,15 +273,103 @@ impl Stage {
         self.printer.clear();
         self.scan("PSDEMO.REPRINT").await?;
 
+        self.site().await?;
         self.offline().await
+    }
+
+    /// A sale order of CartonCloud, from PACKED to its tracking number in both systems.
+    async fn site(&mut self) -> Result<(), Failure> {
+        self.teller.scene(
+            "A sale order is PACKED in CartonCloud: it goes to Starshipit by itself, and its number comes back.",
+        );
+        self.pack(SALES[0])?;
+        self.wait_for("the sale order is in Starshipit", |stage| {
+            stage
+                .starshipit
+                .order_numbers()
+                .iter()
+                .any(|n| n == SALES[0])
+        })
+        .await?;
+        self.teller.note(&format!(
+            "{} is in Starshipit; the packer scans it:",
+            SALES[0]
+        ));
+        self.scan(SALES[0]).await?;
+        self.wait_for("the number is written back", |stage| {
+            stage.is_written(SALES[0])
+        })
+        .await?;
+        self.told(SALES[0]);
+        Ok(())
+    }
+
+    fn pack(&self, reference: &str) -> Result<(), Failure> {
+        self.cartoncloud
+            .set_status(reference, "PACKED")
+            .map(drop)
+            .map_err(|cause| {
+                Failure::cannot("the simulated CartonCloud packs nothing".to_owned(), cause)
+            })
+    }
+
+    /// Where a sale order's number stands: CartonCloud's consignment and the shop's fulfilment.
+    fn places(&self, reference: &str) -> (Option<String>, Option<String>) {
+        let consignment = self
+            .cartoncloud
+            .orders()
+            .into_iter()
+            .find(|order| order.reference == reference)
+            .and_then(|order| order.consignments.into_iter().next())
+            .map(|consignment| consignment.tracking)
+            .filter(|tracking| !tracking.is_empty());
+        let shop = self
+            .shopify
+            .orders()
+            .into_iter()
+            .find(|order| order.name == reference)
+            .and_then(|order| order.fulfillments.into_iter().next())
+            .and_then(|fulfilment| fulfilment.numbers.into_iter().next());
+        (consignment, shop)
+    }
+
+    fn is_written(&self, reference: &str) -> bool {
+        let (consignment, shop) = self.places(reference);
+        consignment.is_some() && consignment == shop
+    }
+
+    fn told(&self, reference: &str) {
+        if let (Some(consignment), Some(shop)) = self.places(reference) {
+            self.teller.note(&format!(
+                "{reference}: {consignment} in CartonCloud's consignment, {shop} in the shop"
+            ));
+        }
+    }
+
+    async fn wait_for(&self, what: &str, so: impl Fn(&Self) -> bool) -> Result<(), Failure> {
+        let waiting = async {
+            while !so(self) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .map_err(|_| Failure::internal(format!("not in time: {what}")))
     }
 
     /// Pulls the plug, scans on, and plugs it in again.
     async fn offline(&mut self) -> Result<(), Failure> {
         self.teller
             .scene("The internet is gone: scans are kept, nothing is lost.");
+        self.cartoncloud
+            .set_network(sim::cartoncloud::Network::Refused);
+        self.shopify.set_network(sim::shopify::Network::Refused);
         self.starshipit.set_network(Network::Refused);
-        for order in ["WEB-20409", "WEB-20410", "WEB-20411"] {
+        // In the warehouse's own system work goes on; the bench cannot see it.
+        for sale in &SALES[1..] {
+            self.pack(sale)?;
+        }
+        for order in WAITING {
             self.scan(order).await?;
         }
         self.teller
@@ -222,9 +379,11 @@ impl Stage {
         self.teller
             .scene("It is back: RESUME releases what waited, each label behind its ticket.");
         self.starshipit.set_network(Network::Up);
+        self.cartoncloud.set_network(sim::cartoncloud::Network::Up);
+        self.shopify.set_network(sim::shopify::Network::Up);
         while self.events.try_recv().is_ok() {}
         self.scan("PSDEMO.RESUME").await?;
-        let mut left = 3;
+        let mut left = WAITING.len();
         while left > 0 {
             let (scanned, reply) = self.next_answer().await?;
             if scanned.starts_with(PREFIX) {
@@ -232,6 +391,13 @@ impl Stage {
             }
             left -= 1;
             self.teller.answer(&scanned, &reply);
+        }
+        for sale in &SALES[1..] {
+            self.wait_for("every number is written back", |stage| {
+                stage.is_written(sale)
+            })
+            .await?;
+            self.told(sale);
         }
         Ok(())
     }
@@ -339,7 +505,7 @@ impl Stage {
             .await;
         match exit {
             Exit::Stopped => Ok(ExitCode::SUCCESS),
-            Exit::Failed(why) => Err(Failure::internal(why)),
+            Exit::Failed(why) | Exit::GaveUp(why) => Err(Failure::internal(why)),
         }
     }
 }
@@ -388,17 +554,38 @@ fn orders() -> Vec<Seed> {
             ..order("WEB-20405", "Jo Voorbeeld")
         },
     ];
-    for n in 20406..=20411 {
+    for n in 20406..=20416 {
         all.push(order(&format!("WEB-{n}"), "Chris Esempio"));
     }
     all
 }
 
-fn configuration(starshipit: &str, printer: &str, state: &Path) -> String {
+/// Where everything is.
+struct Places<'a> {
+    starshipit: &'a str,
+    cartoncloud: &'a str,
+    tenant: &'a str,
+    shop: &'a str,
+    shopify: &'a str,
+    printer: &'a str,
+    state: &'a Path,
+}
+
+fn configuration(places: &Places<'_>) -> String {
+    let Places {
+        starshipit,
+        cartoncloud,
+        tenant,
+        shop,
+        shopify,
+        printer,
+        state,
+    } = places;
     format!(
         r#"[station]
 name = "demo"
 state_dir = {state:?}
+duties = ["push"]
 [scan]
 command_prefix = "{PREFIX}"
 repeat_window = "1ms"
@@ -411,6 +598,24 @@ settle = "10s"
 name = "main"
 api_key = {{ env = "DEMO_API_KEY" }}
 subscription_key = {{ env = "DEMO_SUBSCRIPTION_KEY" }}
+[cartoncloud]
+base_url = "{cartoncloud}"
+tenant_id = "{tenant}"
+client_id = {{ env = "DEMO_CARTONCLOUD_ID" }}
+client_secret = {{ env = "DEMO_CARTONCLOUD_SECRET" }}
+poll_interval = "1s"
+requests_per_minute = 600
+[cartoncloud.push]
+enabled = true
+statuses = ["PACKED"]
+[cartoncloud.writeback]
+sinks = ["consignment"]
+observe = "0s"
+[[shopify.shops]]
+customer = "{MERCHANT}"
+shop = "{shop}.myshopify.com"
+base_url = "{shopify}"
+token = {{ env = "DEMO_SHOP_TOKEN" }}
 [[printers]]
 name = "label"
 connection = "tcp://{printer}"
@@ -421,12 +626,25 @@ listen = "127.0.0.1:0"
     )
 }
 
-/// The demo's keys are the simulator's own; nothing is read from the environment.
-fn secret(account: &Account, key: &str) -> SecretString {
-    if key.ends_with("subscription_key") {
-        account.subscription_key.clone().into()
-    } else {
-        account.api_key.clone().into()
+/// The demo's keys are the simulators' own; nothing is read from the environment.
+struct Keys {
+    account: Account,
+    client_id: String,
+    client_secret: String,
+    shop: String,
+}
+
+impl Keys {
+    fn secret(&self, key: &str) -> SecretString {
+        match key {
+            "cartoncloud.client_id" => self.client_id.clone().into(),
+            "cartoncloud.client_secret" => self.client_secret.clone().into(),
+            key if key.starts_with("shopify.") => self.shop.clone().into(),
+            key if key.ends_with("subscription_key") => {
+                self.account.subscription_key.clone().into()
+            }
+            _ => self.account.api_key.clone().into(),
+        }
     }
 }
 
@@ -461,7 +679,7 @@ impl Teller {
     fn welcome(&self, page: &str) {
         self.line(&self.paint("1", "printstation demo"));
         self.line(&format!(
-            "A real station with a simulated Starshipit and label printer. Bench page: {page}"
+            "A real station with a simulated CartonCloud, Starshipit, Shopify and label printer. Bench page: {page}"
         ));
     }
 

@@ -1,21 +1,29 @@
 //! The command line: one file per verb; composition root, no logic.
 
 mod args;
+mod backup;
 mod client;
 mod config;
 pub mod demo;
+mod export;
 mod failure;
+mod lights;
 pub mod log;
 mod order;
 mod orders;
 mod output;
+mod printers;
+mod provision;
+mod release;
 mod render;
 pub mod run;
 mod say;
 mod scan;
+mod scanners;
 mod sheet;
 mod sim;
 mod status;
+mod update;
 mod writebacks;
 
 pub use args::{Cli, USAGE};
@@ -40,12 +48,22 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     );
     match cli.verb {
         Verb::RenderWorker => Ok(crate::label::worker::main()),
+        Verb::SelfCheck => update::self_check(&place),
+        Verb::Update(args) => update::run(args, &place),
+        Verb::Release(verb) => release::run(verb),
         Verb::DbCheck { dir } => run::db_check(&dir),
         Verb::Config(verb) => config::run(&verb, &place),
+        Verb::Backup(args) => backup::backup(&args, &place),
+        Verb::Restore(args) => backup::restore(&args, &place),
+        Verb::Provision(args) => provision::run(args),
         Verb::Render(args) => render::run(&args),
+        Verb::Printers(args) => quiet()?.block_on(Box::pin(printers::run(&args))),
         Verb::Sheet(args) => sheet::run(&args, &place),
+        Verb::Export(args) => quiet()?.block_on(Box::pin(export::run(args, client::find(&place)))),
+        Verb::Scanners(args) => quiet()?.block_on(Box::pin(scanners::run(args))),
+        Verb::Lights(args::Lights::Off) => lights::off(&place),
         Verb::Run => {
-            let config = config::load_or_explain(&place)?;
+            let config = run::load(&place)?;
             busy()?.block_on(Box::pin(run::run(config, program()?)))
         }
         Verb::Demo(args) => {

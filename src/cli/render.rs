@@ -4,20 +4,23 @@ use super::args::{Render, USAGE};
 use super::{Failure, output, say};
 use crate::config::model::Media as Size;
 use crate::label::{self, Job, Media, PageContent, RenderedPage};
-use crate::printer::Language;
 use crate::printer::language::{self, Options};
+use crate::printer::{Connection, Language, Settings};
 use serde_json::{Value, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What can be made.
-const LANGUAGES: [Language; 5] = [
+const LANGUAGES: [Language; 8] = [
     Language::Png,
     Language::Zpl,
     Language::Epl,
     Language::Tspl,
     Language::Escpos,
+    Language::BrotherQl,
+    Language::Pwg,
+    Language::Pdf,
 ];
 
 pub(super) fn run(args: &Render) -> Result<ExitCode, Failure> {
@@ -29,9 +32,16 @@ pub(super) fn run(args: &Render) -> Result<ExitCode, Failure> {
             args.media
         ))
     })?;
+    // A printer's settings know what of the label its head reaches.
+    let mut printer = Settings::new("render", Connection::File(PathBuf::from(".")));
+    printer.language = language;
+    printer.dpi = args.dpi;
+    printer.media_mm = (size.width_mm, size.height_mm);
+    printer.check().map_err(|error| usage(error.to_string()))?;
+    let (width_mm, height_mm) = printer.drawable_mm();
     let media = Media {
-        width_mm: size.width_mm,
-        height_mm: size.height_mm,
+        width_mm,
+        height_mm,
         dpi: args.dpi,
         threshold: args.threshold,
     };
@@ -41,7 +51,7 @@ pub(super) fn run(args: &Render) -> Result<ExitCode, Failure> {
         label::render_file(bytes, &job).map_err(|error| Failure::internal(error.to_string()))?;
     let made: Vec<Vec<u8>> = pages
         .iter()
-        .map(|page| encode(page, language, args.dpi))
+        .map(|page| encode(page, language, args.dpi, (size.width_mm, size.height_mm)))
         .collect::<Result<_, _>>()?;
     let out = match &args.out {
         Some(out) => out.clone(),
@@ -86,13 +96,19 @@ fn read(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn encode(page: &RenderedPage, language: Language, dpi: u16) -> Result<Vec<u8>, Failure> {
+fn encode(
+    page: &RenderedPage,
+    language: Language,
+    dpi: u16,
+    media_mm: (f64, f64),
+) -> Result<Vec<u8>, Failure> {
     match &page.content {
         PageContent::Bitmap(bitmap) => Ok(language::encode(
             language,
             bitmap,
             &Options {
                 dpi,
+                media_mm,
                 ..Options::default()
             },
         )),
@@ -120,26 +136,32 @@ fn default_out(file: &Path, language: Language) -> PathBuf {
     // Never over the file that is read.
     let ending = if file
         .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case(language.as_str()))
+        .is_some_and(|e| e.eq_ignore_ascii_case(language.ending()))
     {
         "out."
     } else {
         ""
     };
-    name.push(format!(".{ending}{}", language.as_str()));
+    name.push(format!(".{ending}{}", language.ending()));
     name.into()
 }
 
 /// Pictures are a file each; printer bytes are one stream, as they would go to the printer.
 fn write(out: &Path, language: Language, made: &[Vec<u8>]) -> Result<Vec<PathBuf>, Failure> {
-    if language != Language::Png || made.len() == 1 || out.as_os_str() == "-" {
+    let is_file = matches!(language, Language::Png | Language::Pwg | Language::Pdf);
+    if !is_file || made.len() == 1 || out.as_os_str() == "-" {
         output::write(out, &made.concat())?;
         return Ok(vec![out.to_owned(); made.len()]);
     }
     let mut written = Vec::with_capacity(made.len());
     for (index, bytes) in made.iter().enumerate() {
         let stem = out.file_stem().unwrap_or_default().to_string_lossy();
-        let file = out.with_file_name(format!("{stem}-{}of{}.png", index + 1, made.len()));
+        let file = out.with_file_name(format!(
+            "{stem}-{}of{}.{}",
+            index + 1,
+            made.len(),
+            language.ending()
+        ));
         output::write(&file, bytes)?;
         written.push(file);
     }

@@ -3,7 +3,9 @@
 use super::Failure;
 use crate::config::model::Config;
 use crate::config::secret::{Environment, SecretRef};
+use crate::config::{self, Request, Strictness};
 use crate::runtime::{self, ComposeError, Exit, StartError};
+use crate::update;
 use secrecy::SecretString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,37 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Bad configuration: systemd must not try again (product.md section 5).
 const BAD_CONFIGURATION: u8 = 78;
+/// systemd tries again, and the slot guard counts (sysexits EX_TEMPFAIL).
+const TRY_LATER: u8 = 75;
+
+/// Reads the configuration. During a trial unknown keys are only warned about (contract 28), and
+/// mistakes end with 75 instead of 78: systemd must start once more, so that the guard can go back to
+/// the version that knew this file.
+pub(super) fn load(place: &Request) -> Result<Config, Failure> {
+    let lenient = Request {
+        strictness: Strictness::Lenient,
+        ..place.clone()
+    };
+    let state_dir = place
+        .state_dir
+        .clone()
+        .or_else(|| Some(config::load(&lenient).config?.station.state_dir))
+        .unwrap_or_else(|| config::DEFAULT_STATE_DIR.into());
+    let on_trial =
+        update::trial::read(&state_dir.join(update::STATE)).is_ok_and(|trial| trial.is_some());
+    if !on_trial {
+        return super::config::load_or_explain(place);
+    }
+    super::config::load_or_explain(&lenient).map_err(|failure| failure.with_exit(TRY_LATER))
+}
+
+/// Compose errors are mistakes of the configuration that show late; see [`load`].
+fn bad_configuration(state_dir: &Path) -> u8 {
+    match update::trial::read(&state_dir.join(update::STATE)) {
+        Ok(Some(_)) => TRY_LATER,
+        _ => BAD_CONFIGURATION,
+    }
+}
 
 /// The hidden verb `db-check`: may hang or die over a damaged index, in a process of its own.
 pub(super) fn db_check(dir: &Path) -> Result<ExitCode, Failure> {
@@ -26,6 +59,7 @@ pub async fn run(config: Config, program: PathBuf) -> Result<ExitCode, Failure> 
         .map_err(|cause| Failure::cannot("SIGTERM cannot be waited for".to_owned(), cause))?;
     let mut interrupt = signal(SignalKind::interrupt())
         .map_err(|cause| Failure::cannot("SIGINT cannot be waited for".to_owned(), cause))?;
+    let state_dir = config.station.state_dir.clone();
     let started = runtime::start(runtime::Options {
         config,
         secret: Box::new(secret),
@@ -37,7 +71,7 @@ pub async fn run(config: Config, program: PathBuf) -> Result<ExitCode, Failure> 
         Err(error @ StartError::Compose(_)) => {
             return Err(
                 Failure::cannot("the configuration cannot be used".to_owned(), error)
-                    .with_exit(BAD_CONFIGURATION),
+                    .with_exit(bad_configuration(&state_dir)),
             );
         }
         Err(error) => {
@@ -60,6 +94,9 @@ pub async fn run(config: Config, program: PathBuf) -> Result<ExitCode, Failure> 
     match exit {
         Exit::Stopped => Ok(ExitCode::SUCCESS),
         Exit::Failed(why) => Err(Failure::internal(why)),
+        Exit::GaveUp(why) => {
+            Err(Failure::internal(format!("update-refused: {why}")).with_exit(TRY_LATER))
+        }
     }
 }
 

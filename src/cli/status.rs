@@ -131,8 +131,15 @@ fn show(status: &Value) {
         );
     }
     for scanner in status["scanners"].as_array().into_iter().flatten() {
-        let text = format!("{}  {}", member(scanner, "name"), member(scanner, "state"));
-        row("scanner", text.trim_end());
+        row("scanner", &device(scanner));
+    }
+    for button in status["buttons"].as_array().into_iter().flatten() {
+        row("button", &device(button));
+    }
+    for light in status["lights"].as_array().into_iter().flatten() {
+        if light["state"] != "ready" {
+            row("light", &device(light));
+        }
     }
     let count = |name: &str| status[name].as_u64().unwrap_or(0);
     row(
@@ -189,6 +196,20 @@ fn show(status: &Value) {
         let text = format!("{}: {}", member(trouble, "code"), member(trouble, "detail"));
         row("look", &say::tone(Tone::Bad, &text));
     }
+}
+
+/// A device: its name, how it is, and why it is not as it should be.
+fn device(device: &Value) -> String {
+    let state = member(device, "state");
+    let tone = match state.as_str() {
+        "reading" | "ready" => Tone::Good,
+        _ => Tone::Look,
+    };
+    let shown = say::tone(tone, &state);
+    let detail = member(device, "detail");
+    format!("{}  {shown}  {detail}", member(device, "name"))
+        .trim_end()
+        .to_owned()
 }
 
 #[cfg(test)]

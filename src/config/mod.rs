@@ -6,6 +6,7 @@
 
 mod check;
 pub mod model;
+pub mod provision;
 mod raw;
 mod read;
 mod schema;

@@ -12,6 +12,7 @@ pub(crate) mod loose;
 pub mod order;
 pub mod outcome;
 pub mod push;
+pub mod reading;
 pub mod remote;
 pub mod sale;
 pub mod scan;

@@ -509,6 +509,9 @@ pub enum Record {
         seq: u64,
         /// PAUSE was given and RESUME not yet.
         paused: bool,
+        /// When the last hand-over list was printed; zero: never.
+        #[serde(default)]
+        closed: Timestamp,
     },
 }
 

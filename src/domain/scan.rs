@@ -33,6 +33,18 @@ impl ScanText {
     pub fn parse(raw: &str) -> Result<Self, BadScan> {
         let trimmed = raw.trim_matches([' ', '\r', '\n', '\t']);
         let text = without_aim_prefix(trimmed).trim_matches([' ', '\r', '\n', '\t']);
+        // The prefix says that it is GS1 data. A leading separator keeps that, as scanners without
+        // AIM prefixes send it; only what is GS1 throughout, so that an order number stays itself.
+        let gs1 = ["]C1", "]e0", "]d2", "]Q3"]
+            .iter()
+            .any(|kind| trimmed.starts_with(kind))
+            && crate::domain::reading::elements(text).is_some();
+        let kept = if gs1 && !text.starts_with(GS) {
+            format!("{GS}{text}")
+        } else {
+            text.to_owned()
+        };
+        let text = kept.as_str();
         if text.is_empty() {
             return Err(BadScan::Empty);
         }
@@ -116,6 +128,8 @@ mod tests {
     fn ends_and_aim_prefix_are_removed() {
         check(" WEB-1\r\n", Ok("WEB-1"));
         check("]C1WEB-1", Ok("WEB-1"));
+        check("]C1400PO-77", Ok("\u{1d}400PO-77"));
+        check("]C0400PO-77", Ok("400PO-77"));
         check("]WEB", Ok("B"));
         check("]", Ok("]"));
     }

@@ -27,7 +27,7 @@ pub use raw::Language;
 pub use read_back::{ReadBackResult, ReadCode};
 pub use render::{Job, render_file};
 pub use settings::{Crop, Limits, Media, PageSelect, Policy, ReadBack, Settings};
-pub use ticket::ticket;
+pub use ticket::{test_label, ticket};
 pub use worker::{Request, Worker};
 
 use crate::domain::{Bitmap, Code, PageRole};

@@ -16,6 +16,10 @@ pub(crate) const MIN_SCALE: f64 = 0.9;
 /// size is below every barcode's use, so a rule with a mistyped box ends as a misfit, not as paper.
 pub(crate) const MIN_SCALE_BY_RULE: f64 = 0.5;
 
+/// Smallest scale of a packing slip: A4 on 4x6 inches. It is read by a person, and carries nothing
+/// that a courier scans.
+pub(crate) const MIN_SCALE_SLIP: f64 = 0.45;
+
 /// A rectangle on the page, millimetres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Area {

@@ -11,7 +11,9 @@ use super::document::{self, Kind};
 use super::ink::{self, DotBox, Gray};
 use super::pdf::{PdfDocument, PdfPage, View};
 use super::picture::Picture;
-use super::place::{self, Area, MIN_SCALE, MIN_SCALE_BY_RULE, Misfit, Placement, Turn};
+use super::place::{
+    self, Area, MIN_SCALE, MIN_SCALE_BY_RULE, MIN_SCALE_SLIP, Misfit, Placement, Turn,
+};
 use super::read_back::{self, ReadBackResult};
 use super::{
     Crop, LabelError, Media, PageContent, PageSelect, Policy, RenderedPage, Settings, raw,
@@ -191,6 +193,9 @@ impl Source<'_> {
     }
 }
 
+/// The label type of packing slips, as the configuration names them.
+const PACKING_SLIP: &str = "packing-slip";
+
 /// Words of a label type that mean a sheet for a person, not for a parcel.
 const DOCUMENT_WORDS: [&str; 8] = [
     "invoice", "customs", "cn22", "cn23", "packing", "archive", "manifest", "document",
@@ -336,8 +341,11 @@ impl<'a> Pages<'a> {
         };
         let area = to_area(content, per_mm, &region);
         let role = self.role(page, &area, rule.is_some());
+        let label_type = self.job.label_type.as_str();
         let min_scale = if rule.is_some() {
             MIN_SCALE_BY_RULE
+        } else if label_type.eq_ignore_ascii_case(PACKING_SLIP) {
+            MIN_SCALE_SLIP
         } else {
             MIN_SCALE
         };

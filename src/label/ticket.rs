@@ -17,14 +17,16 @@ const BORDER_MM: f64 = 4.0;
 /// Lines a ticket can have; the rest is dropped, a ticket is no report.
 const MAX_LINES: usize = 40;
 
-/// Draws lines of text, the first one as large as fits; characters the font lacks become `?`.
-pub fn ticket(lines: &[String], media: Media) -> Bitmap {
+/// Draws lines of text, the first one as large as fits, and Code 128 barcodes at the foot;
+/// characters the font lacks become `?`. A barcode that does not fit is left out: its text is not.
+pub fn ticket(lines: &[String], codes: &[String], media: Media) -> Bitmap {
     let mut page = Bitmap::new_white(media.width().max(CELL.0), media.height().max(CELL.1));
     let border = media.dots(BORDER_MM);
     let width = page.width.saturating_sub(2 * border).max(CELL.0);
     // 3 mm capitals: readable at arm's length on any head.
     let normal = (media.dots(3.5) / CELL.1).max(1);
     let mut y = border;
+    let foot = draw_codes(&mut page, codes, media);
     for (n, line) in lines.iter().take(MAX_LINES).enumerate() {
         let line: String = line
             .chars()
@@ -48,7 +50,7 @@ pub fn ticket(lines: &[String], media: Media) -> Bitmap {
             .unwrap_or(1)
             .max(1);
         for part in wrapped(&line, columns) {
-            if y + CELL.1 * scale > page.height {
+            if y + CELL.1 * scale > foot {
                 return page;
             }
             write(&mut page, border, y, scale, &part);
@@ -59,6 +61,85 @@ pub fn ticket(lines: &[String], media: Media) -> Bitmap {
         }
     }
     page
+}
+
+/// A label that shows a printer's edges, its finest lines and whether its barcodes read.
+pub fn test_label(printer: &str, code: &str, media: Media) -> Bitmap {
+    let lines = [
+        "TEST".to_owned(),
+        format!("printer {printer}"),
+        format!(
+            "{} x {} mm, {} dpi",
+            media.width_mm, media.height_mm, media.dpi
+        ),
+        "The frame touches all four edges; the bars below scan.".to_owned(),
+    ];
+    let mut page = ticket(&lines, &[code.to_owned()], media);
+    let (width, height) = (page.width, page.height);
+    let frame = media.dots(0.5).max(2);
+    for y in 0..height {
+        for x in 0..width {
+            let edge = x < frame || y < frame || x + frame >= width || y + frame >= height;
+            if edge {
+                page.set_black(x, y);
+            }
+        }
+    }
+    // Bars of one to four dots: the ones that run together tell darkness and speed.
+    let (mut x, top) = (media.dots(BORDER_MM), height / 2);
+    for dots in 1..=4_u32 {
+        for bar in 0..8 {
+            for dx in 0..dots {
+                for y in top..(top + media.dots(8.0)).min(height) {
+                    let at = x + bar * 2 * dots + dx;
+                    if at < width {
+                        page.set_black(at, y);
+                    }
+                }
+            }
+        }
+        x += 18 * dots;
+    }
+    page
+}
+
+/// Draws barcodes from the foot up, each over its text; returns where they begin.
+fn draw_codes(page: &mut Bitmap, codes: &[String], media: Media) -> u32 {
+    let border = media.dots(BORDER_MM);
+    let mut foot = page.height.saturating_sub(border);
+    for code in codes.iter().rev() {
+        let Some(modules) = code128(code) else {
+            continue;
+        };
+        let count = u32::try_from(modules.len()).unwrap_or(u32::MAX);
+        let room = page.width.saturating_sub(2 * border);
+        // Wider bars are easier; below a quarter of a millimetre hand scanners fail.
+        let module = (room / count.max(1)).min(media.dots(0.5).max(2));
+        let high = media.dots(12.0) + CELL.1 + 4;
+        if module < media.dots(0.24).max(1) || foot < high + page.height / 3 {
+            continue;
+        }
+        let top = foot - high;
+        let left = (page.width - module * count) / 2;
+        for (n, module_on) in modules.iter().enumerate() {
+            let x = left + u32::try_from(n).unwrap_or(0) * module;
+            for dx in 0..(if *module_on == 1 { module } else { 0 }) {
+                for y in top..top + media.dots(12.0) {
+                    page.set_black(x + dx, y);
+                }
+            }
+        }
+        write(page, left, top + media.dots(12.0) + 2, 1, code);
+        foot = top.saturating_sub(media.dots(4.0));
+    }
+    foot
+}
+
+/// The modules of a Code 128 (set B) barcode: 1 is a bar.
+fn code128(text: &str) -> Option<Vec<u8>> {
+    barcoders::sym::code128::Code128::new(format!("\u{181}{text}"))
+        .ok()
+        .map(|code| code.encode())
 }
 
 fn wrapped(line: &str, columns: usize) -> Vec<String> {
@@ -167,7 +248,7 @@ mod tests {
         let lines: Vec<String> = (0..200)
             .map(|n| format!("{n} {}", "x".repeat(300)))
             .collect();
-        let page = ticket(&lines, media());
+        let page = ticket(&lines, &[], media());
         assert_eq!(
             (page.width, page.height),
             (media().width(), media().height())
@@ -183,10 +264,51 @@ mod tests {
     #[test]
     fn the_first_line_is_the_largest() {
         let ink = |page: &Bitmap| page.bits.iter().map(|b| b.count_ones()).sum::<u32>();
-        let large = ticket(&["WEB-1".to_owned()], media());
-        let small = ticket(&[String::new(), "WEB-1".to_owned()], media());
+        let large = ticket(&["WEB-1".to_owned()], &[], media());
+        let small = ticket(&[String::new(), "WEB-1".to_owned()], &[], media());
         assert!(ink(&large) > 2 * ink(&small));
         assert!(ink(&small) > 0);
+    }
+
+    fn codes(page: &Bitmap) -> Vec<String> {
+        let grey = (0..page.height)
+            .flat_map(|y| (0..page.width).map(move |x| (x, y)))
+            .map(|(x, y)| if page.is_black(x, y) { 0 } else { 255 })
+            .collect();
+        let found = rxing::helpers::detect_multiple_in_luma(grey, page.width, page.height);
+        found
+            .map(|all| all.iter().map(|code| code.getText().to_owned()).collect())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn its_barcodes_read_and_its_text_stays_above_them() {
+        let long: Vec<String> = (0..60).map(|n| format!("line {n}")).collect();
+        let wanted = ["PS7K4D.REPRINT".to_owned(), "PS7K4D.NEXT-PARCEL".to_owned()];
+        let read = codes(&ticket(&long, &wanted, media()));
+        assert!(wanted.iter().all(|code| read.contains(code)), "{read:?}");
+        let narrow = Media {
+            width_mm: 30.0,
+            height_mm: 20.0,
+            ..media()
+        };
+        assert!(codes(&ticket(&long, &wanted, narrow)).is_empty());
+    }
+
+    #[test]
+    fn a_test_label_reads_and_its_frame_touches_every_edge() {
+        let page = test_label("label", "PS7K4D.TEST", media());
+        assert!(codes(&page).contains(&"PS7K4D.TEST".to_owned()));
+        let (right, foot) = (page.width - 1, page.height - 1);
+        for (x, y) in [
+            (0, 0),
+            (right, 0),
+            (0, foot),
+            (right, foot),
+            (right / 2, foot),
+        ] {
+            assert!(page.is_black(x, y), "{x},{y}");
+        }
     }
 
     #[test]

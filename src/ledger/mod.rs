@@ -20,6 +20,7 @@
 //! directory, encryption (the directory is 0700).
 
 mod archive;
+mod backup;
 mod ballast;
 mod check;
 mod commit;
@@ -37,12 +38,14 @@ mod spool;
 mod sweep;
 mod writer;
 
+pub use backup::{Snapshot, plant, snapshot};
 pub use check::{CHECK_LIMIT, DbCheck, db_check};
 pub use commit::Commit;
 pub use error::{DocumentError, LedgerError};
 pub use query::{Found, Query};
 pub use recover::Recovered;
 pub use sweep::Swept;
+pub(crate) use writer::JOURNAL as JOURNAL_FILE;
 
 use crate::domain::{Code, DocumentId, Order, OrderId, Record, Timestamp};
 use crate::ledger::core::{Core, IndexState, Pending, Stop};

@@ -33,6 +33,8 @@ pub struct Recovered {
     pub acts: Vec<Act>,
     /// PAUSE was given and RESUME not yet.
     pub paused: bool,
+    /// When the last hand-over list was printed; zero: never.
+    pub closed: Timestamp,
     /// Sequence of the bench's record; 0 when there is none.
     pub bench_seq: u64,
     /// Highest act ever heard of; new ones start above it.
@@ -211,9 +213,14 @@ fn recovered(core: &Core, clean: bool) -> Recovered {
         match &*entry.record {
             Record::Order(order) if entry.open => all.orders.push((**order).clone()),
             Record::Act(act) => all.acts.push((**act).clone()),
-            Record::Bench { paused, seq } => {
+            Record::Bench {
+                paused,
+                seq,
+                closed,
+            } => {
                 all.paused = *paused;
                 all.bench_seq = *seq;
+                all.closed = *closed;
             }
             Record::Order(_) | Record::ActEnded { .. } => {}
         }

@@ -12,12 +12,14 @@
 //! the others.
 
 use super::connection::file::{FileError, PageFile};
+use super::connection::serial::SerialLine;
 use super::connection::tcp::TcpLine;
 use super::connection::usb::{self, UsbLine};
 use super::connection::{Heard, Line};
-use super::language::{self, Options, epl, escpos, tspl, zpl};
-use super::settings::{Connection, Language, Settings, SettingsError};
-use super::status::{MOST, Protocol, Seen};
+use super::ipp;
+use super::language::{self, Options};
+use super::settings::{Connection, IppTarget, Language, Limits, Settings, SettingsError};
+use super::status::{MOST, Protocol, Seen, Stock};
 use super::verdict::{After, Course, LineEnd, SendEnd, judge};
 use crate::domain::{Bitmap, Code, PrintOutcome, PrinterName, Proof, Timestamp};
 use std::io;
@@ -30,6 +32,11 @@ use tokio::time::{Instant, sleep};
 
 /// Between two questions whether the label is out.
 const ASK_AGAIN: Duration = Duration::from_millis(40);
+/// Run lengths of a label that are worth packing: on a network or USB the processor costs more
+/// than the bytes do below this.
+const PACK_ABOVE: usize = 64 * 1024;
+/// The same on a serial line: 4 s at 9600 baud.
+const PACK_ABOVE_SLOW: usize = 4 * 1024;
 /// `LPGETSTATUS`: paper out (`linux/lp.h`, `LP_POUTPA`). The other bits mean nothing on most
 /// label printers.
 const LP_PAPER_OUT: u8 = 0x20;
@@ -96,8 +103,14 @@ struct Memory {
     language: Option<Language>,
     /// A label may lie half in the printer: always so after a start, which may follow a crash.
     is_dirty: bool,
+    /// A label was broken off since the printer was last cleared.
+    broke: bool,
     /// It has answered a question.
     talks: bool,
+    /// Something that a person should see to, and that stops nothing.
+    remark: Option<String>,
+    /// It has told how many labels it ever printed.
+    counts: bool,
     /// Since when a talking printer is quiet.
     quiet_since: Option<Instant>,
     /// Questions that are pointless until then.
@@ -106,6 +119,9 @@ struct Memory {
     no_device_status_until: Option<Instant>,
     no_fin_until: Option<Instant>,
 }
+
+/// Width and height of a page.
+type Dots = (u32, u32);
 
 /// A look at the printer before a label.
 enum Look {
@@ -118,6 +134,8 @@ enum Look {
 #[derive(Debug)]
 pub struct Printer {
     settings: Settings,
+    /// The settings' deadlines, as this connection needs them.
+    limits: Limits,
     sysfs: PathBuf,
     turn: Mutex<()>,
     memory: StdMutex<Memory>,
@@ -133,13 +151,17 @@ impl Printer {
             ..PrinterStatus::default()
         };
         Self {
+            limits: settings.paced(),
             settings,
             sysfs: PathBuf::from(usb::SYSFS),
             turn: Mutex::new(()),
             memory: StdMutex::new(Memory {
                 language: None,
                 is_dirty: true,
+                broke: false,
                 talks: false,
+                counts: false,
+                remark: None,
                 quiet_since: None,
                 silent_until: None,
                 no_counter_until: None,
@@ -172,6 +194,7 @@ impl Printer {
     pub async fn identify(&self) -> Result<Language, SettingsError> {
         let known = match (&self.settings.language, &self.settings.connection) {
             (Language::Auto, Connection::File(_)) => Some(Language::Png),
+            (Language::Auto, Connection::Ipp(_)) => Some(Language::Pwg),
             (Language::Auto, _) => self.memory().language,
             (language, _) => Some(*language),
         };
@@ -184,7 +207,7 @@ impl Printer {
                 let read = spawn_blocking(move || usb::language(&device, &sysfs)).await;
                 read.unwrap_or_else(|error| Err(error.to_string()))
             }
-            Connection::Tcp { .. } | Connection::File(_) => self.ask_language().await,
+            _ => self.ask_language().await,
         };
         let language = found.map_err(|detail| SettingsError::LanguageUnknown {
             name: self.settings.name.clone(),
@@ -197,8 +220,13 @@ impl Printer {
     /// Harmless questions first: a receipt printer would print the letters of `~HS`.
     async fn ask_language(&self) -> Result<Language, String> {
         let mut line = self.connect().await?;
-        for protocol in [Protocol::Escpos, Protocol::Tspl, Protocol::Zpl] {
-            let budget = self.settings.limits.identify / 3;
+        for protocol in [
+            Protocol::Escpos,
+            Protocol::Tspl,
+            Protocol::Zpl,
+            Protocol::Epl,
+        ] {
+            let budget = self.limits.identify / 4;
             let heard = line
                 .ask(&protocol.query(false), budget, MOST, |answer| {
                     protocol.is_complete(answer, false)
@@ -206,14 +234,14 @@ impl Printer {
                 .await;
             match heard {
                 Heard::Bytes(answer) if protocol.parse(&answer).is_some() => {
-                    line.finish(self.settings.limits.status).await;
+                    line.finish(self.limits.status).await;
                     return Ok(protocol.language());
                 }
                 Heard::Bytes(_) => {}
                 Heard::Broken(cause) => return Err(cause),
             }
         }
-        line.finish(self.settings.limits.status).await;
+        line.finish(self.limits.status).await;
         Err("it answers no status question".to_owned())
     }
 
@@ -230,12 +258,18 @@ impl Printer {
             first_byte = Some(begun.elapsed());
             started();
         };
-        let outcome = match self.page_bytes(&job).await {
-            Ok((language, page, width)) => {
-                bytes = page.len() as u64;
-                self.deliver(&job, language, page, width, on_first).await
+        let outcome = if let Connection::Ipp(target) = &self.settings.connection {
+            let course = self.print_ipp(target, &job, on_first).await;
+            bytes = course.bytes;
+            course.outcome
+        } else {
+            match self.page_bytes(&job).await {
+                Ok((language, page, size)) => {
+                    bytes = page.len() as u64;
+                    self.deliver(&job, language, page, size, on_first).await
+                }
+                Err((code, detail)) => PrintOutcome::NotStarted { code, detail },
             }
-            Err((code, detail)) => PrintOutcome::NotStarted { code, detail },
         };
         if let PrintOutcome::NotStarted { code, detail } = &outcome {
             self.publish(Some((*code, detail.as_str())));
@@ -248,8 +282,46 @@ impl Printer {
         }
     }
 
-    /// The page in the printer's language, and its width in dots.
-    async fn page_bytes(&self, job: &Job) -> Result<(Language, Vec<u8>, u32), (Code, String)> {
+    async fn print_ipp(
+        &self,
+        target: &IppTarget,
+        job: &Job,
+        on_first: impl FnOnce() + Send,
+    ) -> ipp::Course {
+        let language = match self.settings.language {
+            Language::Auto => Language::Pwg,
+            language => language,
+        };
+        let course = ipp::print(&self.settings, target, language, job, on_first).await;
+        if course.seen.is_some() {
+            self.memory().talks = true;
+        }
+        match (&course.outcome, &course.seen) {
+            (PrintOutcome::InDoubt { detail, .. }, None) => {
+                self.publish(Some((Code::PrinterOffline, detail)));
+            }
+            (PrintOutcome::Printed { .. } | PrintOutcome::InDoubt { .. }, seen) => {
+                let trouble = seen
+                    .as_ref()
+                    .and_then(|s| Some((s.code?, s.detail.as_str())));
+                self.publish(trouble);
+            }
+            (PrintOutcome::NotStarted { .. }, _) => {} // published with the outcome
+        }
+        course
+    }
+
+    /// Above how many bytes a ZPL label is worth packing; `None` for printers that are not known to
+    /// unpack it. Those that count their labels are Zebra's own, and all of them do.
+    fn uncompressed_most(&self) -> Option<usize> {
+        let is_slow = matches!(self.settings.connection, Connection::Serial { .. });
+        self.memory()
+            .counts
+            .then_some(if is_slow { PACK_ABOVE_SLOW } else { PACK_ABOVE })
+    }
+
+    /// The page in the printer's language, and its size in dots.
+    async fn page_bytes(&self, job: &Job) -> Result<(Language, Vec<u8>, Dots), (Code, String)> {
         let speaks = self
             .identify()
             .await
@@ -257,7 +329,7 @@ impl Printer {
         let to_file = matches!(self.settings.connection, Connection::File(_));
         match &job.content {
             PageBytes::Raw { language, bytes } if to_file || *language == speaks => {
-                Ok((*language, bytes.clone(), self.settings.media_dots().0))
+                Ok((*language, bytes.clone(), self.settings.media_dots()))
             }
             PageBytes::Raw { language, .. } => Err((
                 Code::ConfigInvalid,
@@ -273,14 +345,14 @@ impl Printer {
             )),
             PageBytes::Picture(page) => {
                 let options = Options::from(&self.settings);
-                let (page, width) = (page.clone(), page.width);
-                let encoded =
-                    spawn_blocking(move || language::encode(speaks, &page, &options)).await;
+                let (page, size) = (page.clone(), (page.width, page.height));
+                let most = self.uncompressed_most();
+                let encoded = spawn_blocking(move || encode(speaks, &page, options, most)).await;
                 let bytes = encoded.map_err(|error| (Code::Internal, error.to_string()))?;
                 if bytes.is_empty() {
                     return Err((Code::Internal, "the page has no bytes".to_owned()));
                 }
-                Ok((speaks, bytes, width))
+                Ok((speaks, bytes, size))
             }
         }
     }
@@ -290,7 +362,7 @@ impl Printer {
         job: &Job,
         language: Language,
         page: Vec<u8>,
-        width: u32,
+        size: Dots,
         on_first: impl FnOnce() + Send,
     ) -> PrintOutcome {
         if let Connection::File(dir) = &self.settings.connection {
@@ -300,8 +372,7 @@ impl Printer {
             Ok(line) => line,
             Err(detail) => return offline(detail),
         };
-        self.deliver_by(line, language, &page, width, on_first)
-            .await
+        self.deliver_by(line, language, &page, size, on_first).await
     }
 
     async fn deliver_by(
@@ -309,12 +380,12 @@ impl Printer {
         mut line: Line,
         language: Language,
         page: &[u8],
-        width: u32,
+        size: Dots,
         on_first: impl FnOnce() + Send,
     ) -> PrintOutcome {
-        let limits = &self.settings.limits;
+        let limits = &self.limits;
         let protocol = Protocol::of(language);
-        let before = match self.look(&mut line, language, width).await {
+        let before = match self.look(&mut line, language, size).await {
             Look::Unfit(code, detail) => {
                 line.finish(limits.status).await;
                 return PrintOutcome::NotStarted { code, detail };
@@ -323,7 +394,9 @@ impl Printer {
             Look::NoBackChannel => None,
         };
         if self.memory().is_dirty {
-            let end = self.clear(&mut line, language, width).await;
+            let end = self
+                .clear(&mut line, language, size, before.is_some())
+                .await;
             if end != SendEnd::All {
                 line.abort();
                 return judge_unsent(end);
@@ -332,10 +405,15 @@ impl Printer {
         self.memory().is_dirty = true;
         let (taken, sent) = line.send(page, limits, on_first).await;
         // What another job still had to print would move the counter too.
-        let counted_before = before
-            .as_ref()
-            .filter(|seen| !seen.busy)
-            .and_then(|seen| seen.counter);
+        let counted_before =
+            before
+                .as_ref()
+                .filter(|seen| !seen.busy)
+                .and_then(|seen| match protocol {
+                    // What it tells by itself is about this label.
+                    Some(protocol) if protocol.tells_by_itself() => Some(0),
+                    _ => seen.counter,
+                });
         let (after, broken) = match (&sent, protocol, &before) {
             (SendEnd::All, Some(protocol), Some(_)) => {
                 self.confirm(&mut line, protocol, counted_before).await
@@ -346,7 +424,7 @@ impl Printer {
         if is_unwell(&after) {
             // In doubt: whatever the printer still holds must not come out later, beside the copy
             // that a person then asks for. No answer is waited for; it may be deaf as well.
-            let cancel = cancel_bytes(language);
+            let cancel = language::cancel(language);
             let _ = line.ask(cancel, limits.status, 0, |_| true).await;
         }
         let end = match (broken, &sent) {
@@ -375,6 +453,7 @@ impl Printer {
                 );
             }
             PrintOutcome::InDoubt { detail, .. } => {
+                self.memory().broke = true;
                 let (code, detail) =
                     trouble.unwrap_or_else(|| (Code::PrinterOffline, detail.clone()));
                 self.publish(Some((code, &detail)));
@@ -385,14 +464,14 @@ impl Printer {
     }
 
     /// Asks how the printer is, unless that is known to be pointless.
-    async fn look(&self, line: &mut Line, language: Language, width: u32) -> Look {
+    async fn look(&self, line: &mut Line, language: Language, size: Dots) -> Look {
         if let Some(protocol) = Protocol::of(language)
             && !is_in_future(self.memory().silent_until)
         {
             let mut asked = self.ask_state(line, protocol).await;
             // Inside a picture that a broken line left open, a question is just more dots.
             if asked == Ok(None) && self.memory().is_dirty {
-                match self.clear(line, language, width).await {
+                match self.clear(line, language, size, false).await {
                     SendEnd::All => asked = self.ask_state(line, protocol).await,
                     SendEnd::Broken(cause) => asked = Err(cause),
                     _ => {}
@@ -404,7 +483,13 @@ impl Printer {
                     detail,
                     ..
                 })) => return Look::Unfit(code, detail),
-                Ok(Some(seen)) => return Look::Seen(seen),
+                Ok(Some(seen)) => {
+                    return match self.wrong_stock(&seen) {
+                        // Not the label's fault: it waits for the right ones.
+                        Some(detail) => Look::Unfit(Code::PrinterMediaOut, detail),
+                        None => Look::Seen(seen),
+                    };
+                }
                 Ok(None) => {}
                 Err(cause) => return Look::Unfit(Code::PrinterOffline, cause),
             }
@@ -422,13 +507,22 @@ impl Printer {
     }
 
     /// Makes the printer forget a label that a broken line left half in it.
-    async fn clear(&self, line: &mut Line, language: Language, width: u32) -> SendEnd {
-        let limits = &self.settings.limits;
-        let (_, end) = line
-            .send(&clear_bytes(language, width), limits, || ())
-            .await;
+    async fn clear(
+        &self,
+        line: &mut Line,
+        language: Language,
+        size: Dots,
+        is_heard: bool,
+    ) -> SendEnd {
+        // Filling up a whole picture takes minutes on a serial line: only where one was broken off.
+        let is_serial = matches!(self.settings.connection, Connection::Serial { .. });
+        let is_whole = is_heard || (is_serial && !self.memory().broke);
+        let bytes = language::clear(language, size, is_whole);
+        let (_, end) = line.send(&bytes, &self.limits, || ()).await;
         if end == SendEnd::All {
-            self.memory().is_dirty = false;
+            let mut memory = self.memory();
+            memory.is_dirty = false;
+            memory.broke = false;
         }
         end
     }
@@ -441,7 +535,7 @@ impl Printer {
             let heard = line
                 .ask(
                     &protocol.query(counter),
-                    self.settings.limits.status,
+                    self.limits.status,
                     MOST,
                     |answer| protocol.is_complete(answer, counter),
                 )
@@ -450,12 +544,20 @@ impl Printer {
                 Heard::Bytes(answer) => answer,
                 Heard::Broken(cause) => return Err(cause),
             };
-            if let Some(seen) = protocol.parse(&answer) {
+            if let Some(mut seen) = protocol.parse(&answer) {
+                if seen.code == Some(Code::PrinterPaused)
+                    && let Some(why) = self.why_paused(line, protocol).await
+                {
+                    seen.code = why.code;
+                    seen.detail = why.detail;
+                }
                 let mut memory = self.memory();
                 memory.talks = true;
                 memory.quiet_since = None;
+                memory.remark = self.remark(&seen);
+                memory.counts |= protocol == Protocol::Zpl && seen.counter.is_some();
                 if counter && seen.counter.is_none() {
-                    memory.no_counter_until = Some(Instant::now() + self.settings.limits.silence);
+                    memory.no_counter_until = Some(Instant::now() + self.limits.silence);
                 }
                 return Ok(Some(seen));
             }
@@ -463,10 +565,66 @@ impl Printer {
         Ok(None)
     }
 
+    /// A jam or a stuck cutter looks like a pause to the first question.
+    async fn why_paused(&self, line: &mut Line, protocol: Protocol) -> Option<Seen> {
+        let question = protocol.why_paused()?;
+        let budget = self.limits.status;
+        let heard = line
+            .ask(question, budget, MOST, |answer| {
+                protocol.is_why_complete(answer)
+            })
+            .await;
+        match heard {
+            Heard::Bytes(answer) => protocol.parse_why(&answer),
+            Heard::Broken(_) => None, // the next step meets it too
+        }
+    }
+
+    /// Labels that another label would be printed over, where the printer tells what is in it.
+    fn wrong_stock(&self, seen: &Seen) -> Option<String> {
+        let (width, length) = self.settings.media_mm;
+        match seen.stock? {
+            Stock::Tape {
+                width_mm,
+                length_mm,
+            } => {
+                let wanted = language::brother_ql::stock(self.settings.media_mm)?.tape_mm();
+                let is_other = (width_mm, length_mm) != wanted;
+                is_other.then(|| match length_mm {
+                    0 => format!(
+                        "a roll of {width_mm} mm is in it, the configuration says {width} x {length} mm"
+                    ),
+                    _ => format!(
+                        "labels of {width_mm} x {length_mm} mm are in it, the configuration says \
+                         {width} x {length} mm"
+                    ),
+                })
+            }
+            // May be what another program set and not what was measured: told, not refused.
+            Stock::Length(_) => None,
+        }
+    }
+
+    /// Labels that seem shorter than the page, for the person who looks at the status.
+    fn remark(&self, seen: &Seen) -> Option<String> {
+        let Some(Stock::Length(dots)) = seen.stock else {
+            return None;
+        };
+        let wanted = self.settings.media_dots().1;
+        (dots * 10 < wanted * 9).then(|| {
+            let mm = f64::from(dots) * 25.4 / f64::from(self.settings.dpi.max(1));
+            format!(
+                "the printer measures labels of {mm:.0} mm, the configuration says {} mm: calibrate \
+                 it or correct media",
+                self.settings.media_mm.1
+            )
+        })
+    }
+
     /// After a silence: whether it means something, or there is no back channel (any more).
     fn is_quiet_for_a_reason(&self) -> bool {
         let now = Instant::now();
-        let limits = &self.settings.limits;
+        let limits = &self.limits;
         let mut memory = self.memory();
         if memory.talks {
             let since = *memory.quiet_since.get_or_insert(now);
@@ -487,7 +645,23 @@ impl Printer {
         protocol: Protocol,
         counted_before: Option<u64>,
     ) -> (After, Option<String>) {
-        let deadline = Instant::now() + self.settings.limits.confirm;
+        let deadline = Instant::now() + self.limits.confirm;
+        if protocol.tells_by_itself() {
+            let heard = line
+                .hear(self.limits.confirm, MOST, |heard| {
+                    protocol.is_settled(heard)
+                })
+                .await;
+            match heard {
+                Heard::Bytes(heard) if protocol.is_settled(&heard) => {
+                    if let Some(seen) = protocol.parse(&heard) {
+                        return (After::Seen(seen), None);
+                    }
+                }
+                Heard::Bytes(_) => {} // it tells nothing by itself: it is asked once
+                Heard::Broken(cause) => return (After::Quiet, Some(cause)),
+            }
+        }
         loop {
             let last = match self.ask_state(line, protocol).await {
                 Err(cause) => return (After::Quiet, Some(cause)),
@@ -513,7 +687,7 @@ impl Printer {
         if is_in_future(self.memory().no_device_status_until) {
             return None;
         }
-        let limits = &self.settings.limits;
+        let limits = &self.limits;
         match line.device_status(limits.status).await {
             Some(status) if status & LP_PAPER_OUT != 0 => Some((
                 Code::PrinterMediaOut,
@@ -540,7 +714,7 @@ impl Printer {
     }
 
     async fn end(&self, line: Line, after: &After) -> LineEnd {
-        let limits = &self.settings.limits;
+        let limits = &self.limits;
         let is_known = matches!(after, After::Seen(_)) || is_in_future(self.memory().no_fin_until);
         let wait = if is_known {
             limits.fin.min(limits.status)
@@ -570,10 +744,7 @@ impl Printer {
             order: job.order.clone(),
             page: job.page,
             of: job.of,
-            ending: match language {
-                Language::Auto => Language::Png.as_str(),
-                other => other.as_str(),
-            },
+            ending: language.ending(),
         };
         on_first();
         match spawn_blocking(move || file.write_blocking(&page)).await {
@@ -599,7 +770,7 @@ impl Printer {
     }
 
     async fn connect(&self) -> Result<Line, String> {
-        let budget = self.settings.limits.connect;
+        let budget = self.limits.connect;
         match &self.settings.connection {
             Connection::Tcp { host, port } => {
                 TcpLine::open(host, *port, budget).await.map(Line::Tcp)
@@ -607,7 +778,12 @@ impl Printer {
             Connection::Usb(device) => UsbLine::open(device, &self.sysfs, budget)
                 .await
                 .map(Line::Usb),
-            Connection::File(_) => Err("a file: printer has no line".to_owned()),
+            Connection::Serial { path, baud } => SerialLine::open(path, *baud, budget)
+                .await
+                .map(Line::Serial),
+            Connection::File(_) | Connection::Ipp(_) => {
+                Err("this printer has no line of bytes".to_owned())
+            }
         }
     }
 
@@ -619,7 +795,10 @@ impl Printer {
         };
         let trouble = match &self.settings.connection {
             Connection::File(dir) => file_trouble(dir.clone()).await,
-            Connection::Tcp { .. } | Connection::Usb(_) => self.line_trouble().await,
+            Connection::Ipp(target) => self.ipp_trouble(target).await,
+            Connection::Tcp { .. } | Connection::Usb(_) | Connection::Serial { .. } => {
+                self.line_trouble().await
+            }
         };
         self.publish(
             trouble
@@ -627,6 +806,16 @@ impl Printer {
                 .map(|(code, detail)| (*code, detail.as_str())),
         );
         self.status.borrow().clone()
+    }
+
+    async fn ipp_trouble(&self, target: &IppTarget) -> Option<(Code, String)> {
+        match ipp::look(target, &self.limits).await {
+            Ok((seen, _)) => {
+                self.memory().talks = true;
+                Some((seen.code?, seen.detail))
+            }
+            Err(detail) => Some((Code::PrinterOffline, detail)),
+        }
     }
 
     async fn line_trouble(&self) -> Option<(Code, String)> {
@@ -638,9 +827,9 @@ impl Printer {
             Ok(line) => line,
             Err(detail) => return Some((Code::PrinterOffline, detail)),
         };
-        let width = self.settings.media_dots().0;
-        let look = self.look(&mut line, language, width).await;
-        line.finish(self.settings.limits.status).await;
+        let size = self.settings.media_dots();
+        let look = self.look(&mut line, language, size).await;
+        line.finish(self.limits.status).await;
         match look {
             Look::Unfit(code, detail) => Some((code, detail)),
             Look::Seen(_) | Look::NoBackChannel => None,
@@ -654,23 +843,24 @@ impl Printer {
             if status.ready {
                 return status;
             }
-            sleep(self.settings.limits.poll).await;
+            sleep(self.limits.poll).await;
         }
     }
 
     fn publish(&self, trouble: Option<(Code, &str)>) {
-        let back_channel = {
+        let (back_channel, remark) = {
             let memory = self.memory();
-            if memory.talks {
+            let back_channel = if memory.talks {
                 Some(true)
             } else {
                 memory.silent_until.map(|_| false)
-            }
+            };
+            (back_channel, memory.remark.clone().unwrap_or_default())
         };
         let status = PrinterStatus {
             ready: trouble.is_none(),
             code: trouble.map(|(code, _)| code),
-            detail: trouble.map_or_else(String::new, |(_, detail)| detail.to_owned()),
+            detail: trouble.map_or(remark, |(_, detail)| detail.to_owned()),
             back_channel,
         };
         self.status.send_if_modified(|known| {
@@ -716,16 +906,6 @@ fn is_unwell(after: &After) -> bool {
     }
 }
 
-/// Cancels at once what the printer holds and has not printed.
-fn cancel_bytes(language: Language) -> &'static [u8] {
-    match language {
-        Language::Zpl => zpl::CLEAR,
-        Language::Tspl => tspl::CLEAR,
-        Language::Escpos => escpos::CANCEL,
-        Language::Epl | Language::Png | Language::Auto => &[],
-    }
-}
-
 fn after_code(after: &After) -> Option<(Code, String)> {
     match after {
         After::Seen(Seen {
@@ -737,14 +917,23 @@ fn after_code(after: &After) -> Option<(Code, String)> {
     }
 }
 
-/// What makes the printer forget a label that a broken line left half in it.
-fn clear_bytes(language: Language, width: u32) -> Vec<u8> {
-    match language {
-        Language::Zpl => zpl::CLEAR.to_vec(),
-        Language::Epl => epl::CLEAR.to_vec(),
-        Language::Tspl => tspl::CLEAR.to_vec(),
-        Language::Escpos => escpos::clear(width),
-        Language::Png | Language::Auto => Vec::new(),
+/// A page in the language; ZPL above `most` bytes as `:Z64:` where that is smaller.
+fn encode(language: Language, page: &Bitmap, options: Options, most: Option<usize>) -> Vec<u8> {
+    let plain = language::encode(language, page, &options);
+    match most {
+        Some(most) if language == Language::Zpl && !options.z64 && plain.len() > most => {
+            let packed = Options {
+                z64: true,
+                ..options
+            };
+            let packed = language::encode(language, page, &packed);
+            if packed.len() < plain.len() {
+                packed
+            } else {
+                plain
+            }
+        }
+        _ => plain,
     }
 }
 

@@ -8,11 +8,16 @@
 //! again; everything less certain is `InDoubt`. The rule itself is pure and lives in `verdict`.
 
 mod connection;
+mod discover;
+mod ipp;
 mod job;
 pub mod language;
 mod settings;
 mod status;
 mod verdict;
 
+pub use discover::{Discovered, Network, discover};
 pub use job::{Job, PageBytes, PrintReport, Printer, PrinterStatus};
-pub use settings::{AfterLabel, Connection, Language, Limits, Settings, SettingsError, UsbDevice};
+pub use settings::{
+    AfterLabel, Connection, IppTarget, Language, Limits, Settings, SettingsError, UsbDevice,
+};

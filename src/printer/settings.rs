@@ -2,7 +2,11 @@
 //!
 //! A connection or a language that this version does not know is an error that says so: a printer
 //! that silently falls back to another language prints a metre of letters.
+//!
+//! Long because each setting stands beside the text that a person reads when it is wrong, and half
+//! of it is the tests of those texts.
 
+use super::language::brother_ql;
 use crate::domain::PrinterName;
 use std::fmt;
 use std::path::PathBuf;
@@ -11,6 +15,12 @@ use std::time::Duration;
 
 /// Port of raw printing ("JetDirect"), used when `tcp://HOST` names none.
 const RAW_PORT: u16 = 9100;
+/// Port of IPP, used when `ipp://HOST` names none.
+const IPP_PORT: u16 = 631;
+/// Rates that serial printers offer.
+const BAUDS: [u32; 9] = [
+    1200, 2400, 4800, 9600, 19200, 38400, 57600, 115_200, 230_400,
+];
 
 /// Why a printer's settings are refused; the text goes to the person who wrote them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +28,7 @@ pub enum SettingsError {
     /// Not one of the forms of a connection.
     #[error(
         "\"{text}\" is not a connection: {why}; write \"usb\", \"usb:SERIAL\", \"usb:/dev/usb/lp0\", \
-         \"tcp://HOST:9100\" or \"file:DIR\""
+         \"tcp://HOST:9100\", \"serial:PATH?baud=9600\", \"ipp://HOST/PATH\" or \"file:DIR\""
     )]
     Connection {
         /// What was written.
@@ -27,7 +37,10 @@ pub enum SettingsError {
         why: String,
     },
     /// Not a language.
-    #[error("\"{text}\" is not a printer language: write auto, zpl, epl, tspl, escpos or png")]
+    #[error(
+        "\"{text}\" is not a printer language: write auto, zpl, epl, tspl, escpos, brother-ql, ipp \
+         or png"
+    )]
     Language {
         /// What was written.
         text: String,
@@ -40,6 +53,14 @@ pub enum SettingsError {
         /// What works today.
         instead: &'static str,
     },
+    /// Each setting is sound, and together they cannot print.
+    #[error("printer \"{name}\" cannot print: {why}")]
+    Together {
+        /// The printer.
+        name: PrinterName,
+        /// What does not go together, and what to write.
+        why: String,
+    },
     /// Not a way to end a label.
     #[error("\"{text}\" is not a way to end a label: write tear-off, peel or cut")]
     AfterLabel {
@@ -49,7 +70,7 @@ pub enum SettingsError {
     /// `language = "auto"` and the printer does not say what it speaks.
     #[error(
         "printer \"{name}\" does not say which language it speaks ({detail}): set its language to \
-         zpl, epl, tspl or escpos"
+         zpl, epl, tspl, escpos or brother-ql"
     )]
     LanguageUnknown {
         /// The printer.
@@ -84,15 +105,36 @@ pub enum Connection {
         /// Usually 9100.
         port: u16,
     },
+    /// A serial port, 8 data bits, no parity, XON/XOFF from the printer.
+    Serial {
+        /// The device.
+        path: PathBuf,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// The Internet Printing Protocol: a network printer's own, or a CUPS queue.
+    Ipp(IppTarget),
     /// One file per page in this directory.
     File(PathBuf),
 }
 
+/// Where an IPP printer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IppTarget {
+    /// Name or address.
+    pub host: String,
+    /// Usually 631.
+    pub port: u16,
+    /// Path of the printer, `/ipp/print` or `/printers/NAME`.
+    pub path: String,
+}
+
 impl Connection {
-    /// Reads `usb[:SERIAL|VID:PID|PATH]`, `tcp://HOST[:PORT]` or `file:DIR`.
+    /// Reads `usb[:SERIAL|VID:PID|PATH]`, `tcp://HOST[:PORT]`, `serial:PATH[?baud=N]`,
+    /// `ipp://HOST[:PORT][/PATH]` or `file:DIR`.
     ///
     /// # Errors
-    /// Says what is wrong, and what works instead for `serial:` and `ipp://`.
+    /// Says what is wrong, and what works instead for `ipps://`.
     pub fn parse(text: &str) -> Result<Self, SettingsError> {
         let text = text.trim();
         let wrong = |why: &str| SettingsError::Connection {
@@ -119,19 +161,25 @@ impl Connection {
             return parse_tcp(address)
                 .ok_or_else(|| wrong("after tcp:// come a host and a port from 1 to 65535"));
         }
-        for (prefix, instead) in [
-            ("serial:", "use the printer's USB or network port"),
-            ("ipp:", "use tcp://HOST:9100 or usb"),
-            ("ipps:", "use tcp://HOST:9100 or usb"),
-        ] {
-            if text.starts_with(prefix) {
-                return Err(SettingsError::NotYet {
-                    text: text.to_owned(),
-                    instead,
-                });
-            }
+        if let Some(port) = text.strip_prefix("serial:") {
+            return parse_serial(port).ok_or_else(|| {
+                wrong("after serial: comes a device, and perhaps ?baud= with a usual rate")
+            });
         }
-        Err(wrong("it starts with none of usb, tcp://, file:"))
+        if let Some(address) = text.strip_prefix("ipp://") {
+            return parse_ipp(address)
+                .ok_or_else(|| wrong("after ipp:// come a host and a path such as /ipp/print"));
+        }
+        if text.starts_with("ipps:") {
+            return Err(SettingsError::NotYet {
+                text: text.to_owned(),
+                instead: "printers sign their own certificates, which prove nothing; use ipp:// on \
+                          the station's own network",
+            });
+        }
+        Err(wrong(
+            "it starts with none of usb, tcp://, serial:, ipp://, file:",
+        ))
     }
 }
 
@@ -151,6 +199,37 @@ fn parse_usb(device: &str) -> Option<UsbDevice> {
 
 fn parse_tcp(address: &str) -> Option<Connection> {
     let address = address.strip_suffix('/').unwrap_or(address);
+    let (host, port) = parse_host(address, RAW_PORT)?;
+    Some(Connection::Tcp { host, port })
+}
+
+fn parse_ipp(address: &str) -> Option<Connection> {
+    let (authority, path) = match address.split_once('/') {
+        Some((authority, path)) => (authority, format!("/{path}")),
+        None => (address, "/ipp/print".to_owned()),
+    };
+    let (host, port) = parse_host(authority, IPP_PORT)?;
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '#' | '"' | '<' | '>' | '\\');
+    (path.len() <= 512 && path.chars().all(plain)).then_some(Connection::Ipp(IppTarget {
+        host,
+        port,
+        path,
+    }))
+}
+
+fn parse_serial(port: &str) -> Option<Connection> {
+    let (path, baud) = match port.split_once('?') {
+        Some((path, query)) => (path, query.strip_prefix("baud=")?.parse().ok()?),
+        None => (port, 9600),
+    };
+    let is_path = path.starts_with('/') && path.len() <= 512 && !path.contains('\0');
+    (is_path && BAUDS.contains(&baud)).then_some(Connection::Serial {
+        path: PathBuf::from(path),
+        baud,
+    })
+}
+
+fn parse_host(address: &str, usual: u16) -> Option<(String, u16)> {
     let (host, port) = if let Some(v6) = address.strip_prefix('[') {
         let (host, rest) = v6.split_once(']')?;
         (
@@ -169,16 +248,13 @@ fn parse_tcp(address: &str) -> Option<Connection> {
     };
     let port = match port {
         Some(port) => port.parse().ok().filter(|p| *p != 0)?,
-        None => RAW_PORT,
+        None => usual,
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
     if host.is_empty() || host.len() > 253 || !host.chars().all(plain) {
         return None;
     }
-    Some(Connection::Tcp {
-        host: host.to_owned(),
-        port,
-    })
+    Some((host.to_owned(), port))
 }
 
 impl fmt::Display for Connection {
@@ -188,10 +264,35 @@ impl fmt::Display for Connection {
             Self::Usb(UsbDevice::Path(path)) => write!(f, "usb:{}", path.display()),
             Self::Usb(UsbDevice::Serial(serial)) => write!(f, "usb:{serial}"),
             Self::Usb(UsbDevice::VidPid(vid, pid)) => write!(f, "usb:{vid:04x}:{pid:04x}"),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Tcp { host, port } => write!(f, "tcp://{}:{port}", bracketed(host)),
+            Self::Serial { path, baud } => write!(f, "serial:{}?baud={baud}", path.display()),
+            Self::Ipp(target) => f.write_str(&target.uri()),
             Self::File(dir) => write!(f, "file:{}", dir.display()),
         }
+    }
+}
+
+fn bracketed(host: &str) -> String {
+    if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    }
+}
+
+impl IppTarget {
+    /// The `printer-uri`; the usual port is left out, as printers write it themselves.
+    pub fn uri(&self) -> String {
+        let host = bracketed(&self.host);
+        match self.port {
+            IPP_PORT => format!("ipp://{host}{}", self.path),
+            port => format!("ipp://{host}:{port}{}", self.path),
+        }
+    }
+
+    /// The `Host` of its HTTP requests.
+    pub fn authority(&self) -> String {
+        format!("{}:{}", bracketed(&self.host), self.port)
     }
 }
 
@@ -215,12 +316,28 @@ pub enum Language {
     Tspl,
     /// Epson ESC/POS.
     Escpos,
+    /// Brother QL raster.
+    BrotherQl,
+    /// PWG raster, or what else the printer prefers; only for `ipp:` and `file:`.
+    Pwg,
+    /// PDF; chosen for IPP printers that do not take PWG raster.
+    Pdf,
     /// A picture file; only for `file:`.
     Png,
 }
 
 impl Language {
-    /// The word in the configuration; also the ending of its files.
+    /// The ending of its files (contract 23).
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Auto => "png",
+            Self::BrotherQl => "bql",
+            Self::Pwg => "pwg",
+            other => other.as_str(),
+        }
+    }
+
+    /// The word in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -228,6 +345,9 @@ impl Language {
             Self::Epl => "epl",
             Self::Tspl => "tspl",
             Self::Escpos => "escpos",
+            Self::BrotherQl => "brother-ql",
+            Self::Pwg => "ipp",
+            Self::Pdf => "pdf",
             Self::Png => "png",
         }
     }
@@ -243,10 +363,9 @@ impl FromStr for Language {
             "tspl" => Ok(Self::Tspl),
             "escpos" => Ok(Self::Escpos),
             "png" => Ok(Self::Png),
-            "brother-ql" | "ipp" | "pdf" | "pwg" => Err(SettingsError::NotYet {
-                text: text.to_owned(),
-                instead: "this version speaks zpl, epl, tspl, escpos and png",
-            }),
+            "brother-ql" => Ok(Self::BrotherQl),
+            "ipp" => Ok(Self::Pwg),
+            "pdf" => Ok(Self::Pdf),
             _ => Err(SettingsError::Language {
                 text: text.to_owned(),
             }),
@@ -329,6 +448,67 @@ impl Settings {
             fallback: None,
             limits: Limits::default(),
         }
+    }
+
+    /// What does not go together is found at start and not at the first label.
+    ///
+    /// # Errors
+    /// What does not go together, and what to write.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let wrong = |why: String| SettingsError::Together {
+            name: self.name.clone(),
+            why,
+        };
+        let to_file = matches!(self.connection, Connection::File(_));
+        let by_ipp = matches!(self.connection, Connection::Ipp(_));
+        match self.language {
+            Language::Png if !to_file => Err(wrong(
+                "png is only for file: printers; write its language, or auto".to_owned(),
+            )),
+            Language::Pwg | Language::Pdf if !to_file && !by_ipp => Err(wrong(format!(
+                "language \"{}\" goes over an ipp:// connection; this one is {}",
+                self.language.as_str(),
+                self.connection
+            ))),
+            Language::Auto if matches!(self.connection, Connection::Serial { .. }) => Err(wrong(
+                "a serial port does not say what is behind it; set its language".to_owned(),
+            )),
+            Language::BrotherQl if self.dpi != brother_ql::DPI => Err(wrong(format!(
+                "Brother QL heads have {} dpi; this one is set to {}",
+                brother_ql::DPI,
+                self.dpi
+            ))),
+            Language::BrotherQl if brother_ql::stock(self.media_mm).is_none() => {
+                let (width, length) = self.media_mm;
+                Err(wrong(format!(
+                    "Brother has no labels of {width} x {length} mm; there are {}, and rolls of {} \
+                     mm that are cut to length",
+                    brother_ql::die_cut_names(),
+                    brother_ql::roll_names()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What of one label the head can reach, millimetres: the size to draw pages for.
+    pub fn drawable_mm(&self) -> (f64, f64) {
+        match self.language {
+            Language::BrotherQl => {
+                brother_ql::stock(self.media_mm).map_or(self.media_mm, |stock| stock.drawable_mm())
+            }
+            _ => self.media_mm,
+        }
+    }
+
+    /// Deadlines for this connection: a serial line is given the time that its rate needs.
+    pub(crate) fn paced(&self) -> Limits {
+        let mut limits = self.limits.clone();
+        if let Connection::Serial { baud, .. } = self.connection {
+            // Ten bits a byte, and half of the rate for the printer's own pauses.
+            limits.total_rate = limits.total_rate.min(baud / 20).max(1);
+        }
+        limits
     }
 
     /// Width and length of one label in dots, rounded to the nearest dot.
@@ -431,23 +611,69 @@ mod tests {
             "/dev/usb/lp0",
             "http://host",
             "usb:zz:11",
+            "serial:",
+            "serial:ttyS0",
+            "serial:/dev/ttyS0?baud=9601",
+            "serial:/dev/ttyS0?speed=9600",
+            "ipp://",
+            "ipp:///ipp/print",
+            "ipp://host:0/ipp",
+            "ipp://host/a b",
         ] {
             assert!(refused(text).contains("tcp://HOST:9100"), "{text}");
         }
     }
 
     #[test]
-    fn serial_and_ipp_say_that_they_are_not_supported_yet() {
-        for text in ["serial:/dev/ttyUSB0?baud=9600", "ipp://host/printers/a"] {
-            assert!(refused(text).contains("not supported yet"), "{text}");
+    fn a_certificate_that_proves_nothing_is_not_pretended_to() {
+        assert!(refused("ipps://host/ipp/print").contains("use ipp://"));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named_with_what_to_write() {
+        let with = |connection: &str, language, dpi, media_mm| {
+            let connection = Connection::parse(connection).unwrap();
+            Settings {
+                language,
+                dpi,
+                media_mm,
+                ..Settings::new("label", connection)
+            }
+        };
+        let usual = (100.0, 150.0);
+        for (settings, says) in [
+            (with("usb", Language::Png, 203, usual), "file:"),
+            (with("tcp://a", Language::Pwg, 203, usual), "ipp://"),
+            (
+                with("serial:/dev/ttyS0", Language::Auto, 203, usual),
+                "set its language",
+            ),
+            (
+                with("usb", Language::BrotherQl, 203, (62.0, 100.0)),
+                "300 dpi",
+            ),
+            (with("usb", Language::BrotherQl, 300, usual), "102 x 152"),
+        ] {
+            let said = settings.check().unwrap_err().to_string();
+            assert!(said.contains(says), "{said}");
         }
-        assert!(
-            "brother-ql"
-                .parse::<Language>()
-                .unwrap_err()
-                .to_string()
-                .contains("not supported yet")
-        );
+        for settings in [
+            with("ipp://a", Language::Auto, 300, usual),
+            with("file:x", Language::Pwg, 300, usual),
+            with("serial:/dev/ttyS0", Language::Epl, 203, usual),
+            with("usb", Language::BrotherQl, 300, (102.0, 152.0)),
+            with("usb", Language::BrotherQl, 300, (62.0, 150.0)),
+        ] {
+            settings.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_slow_line_is_given_the_time_it_needs() {
+        let connection = Connection::parse("serial:/dev/ttyS0?baud=9600").unwrap();
+        let paced = Settings::new("label", connection).paced();
+        // 30 kB at 960 bytes a second are 31 s at least.
+        assert!(paced.total(30_000) > Duration::from_secs(40));
     }
 
     #[test]
@@ -461,12 +687,23 @@ mod tests {
             "tcp://[fe80::1%eth0]:6101",
             "tcp://zebra.local:9100",
             "file:/tmp/labels",
+            "serial:/dev/ttyUSB0?baud=115200",
+            "ipp://host/printers/a",
+            "ipp://[fe80::1]:8631/ipp/print",
         ] {
             assert_eq!(Connection::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(
             Connection::parse("tcp://zebra").unwrap().to_string(),
             "tcp://zebra:9100"
+        );
+        assert_eq!(
+            Connection::parse("serial:/dev/ttyS0").unwrap().to_string(),
+            "serial:/dev/ttyS0?baud=9600"
+        );
+        assert_eq!(
+            Connection::parse("ipp://host").unwrap().to_string(),
+            "ipp://host/ipp/print"
         );
         assert_eq!(
             Connection::parse("file:labels").unwrap(),

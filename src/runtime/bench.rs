@@ -5,8 +5,8 @@
 
 use super::clock::Clock;
 use super::hub::Hub;
-use crate::domain::{Order, OrderId, ScanReply, ScanText, Signal, Source};
-use crate::station::{Ask, Effect, Glance, Input, Station, Token, WritebackVerb};
+use crate::domain::{Mono, Order, OrderId, ScanReply, ScanText, Signal, Source};
+use crate::station::{Ask, Effect, Glance, Input, Press, Station, Token, WritebackVerb};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -15,6 +15,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 const INPUTS: usize = 1024;
 /// Events a slow listener may lag behind before it is told that it missed some.
 const EVENTS: usize = 256;
+/// A rest that is not renewed within this time is over: whoever asked for it is gone.
+const REST: Duration = Duration::from_secs(10);
 /// How often the station is told that time has passed.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -46,11 +48,19 @@ pub enum Event {
 }
 
 pub(super) enum Message {
-    Input(Input),
+    Input(Box<Input>),
     /// Like `Input`, with somebody who waits.
     Ask(Request, mpsc::Sender<Said>),
     Glance(oneshot::Sender<Glance>),
     Order(OrderId, oneshot::Sender<Option<Order>>),
+    /// Rest for an update, or rest on; answers whether the station rests.
+    Rest {
+        /// Nobody must have asked anything for so long.
+        quiet: Duration,
+        rests: oneshot::Sender<bool>,
+    },
+    /// The update is over, or given up.
+    WorkOn,
     /// What the ledger says new orders are numbered from while its index is not complete.
     NumberFrom(u64),
 }
@@ -66,6 +76,13 @@ pub enum Request {
     Ask(Ask, Source),
     /// A writeback: its order, its number, what to do.
     Writeback(Box<Order>, u32, WritebackVerb, Source),
+    /// A hand on a button.
+    Press {
+        /// Which.
+        button: String,
+        /// What it is configured to do.
+        press: Press,
+    },
 }
 
 /// Reaches the station's loop. Cheap to clone.
@@ -112,6 +129,23 @@ impl Bench {
         rx.await.map_err(|_| Stopped)
     }
 
+    /// Asks the station to rest for an update, when nobody has asked anything for `quiet`; to be
+    /// repeated every few seconds. Whether it rests.
+    pub async fn rest(&self, quiet: Duration) -> Result<bool, Stopped> {
+        let (rests, rx) = oneshot::channel();
+        self.inputs
+            .send(Message::Rest { quiet, rests })
+            .await
+            .map_err(|_| Stopped)?;
+        rx.await.map_err(|_| Stopped)
+    }
+
+    /// Ends a rest.
+    pub async fn work_on(&self) {
+        // A station that has stopped rests for good.
+        drop(self.inputs.send(Message::WorkOn).await);
+    }
+
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
@@ -119,7 +153,12 @@ impl Bench {
 
     pub(super) async fn tell(&self, input: Input) {
         // The loop outlives every task except at the very end, when nobody needs the answer.
-        if self.inputs.send(Message::Input(input)).await.is_err() {
+        if self
+            .inputs
+            .send(Message::Input(Box::new(input)))
+            .await
+            .is_err()
+        {
             tracing::debug!("a result came after the station had stopped");
         }
     }
@@ -162,15 +201,18 @@ pub(super) async fn run(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut stop_at = None;
+    let mut rest_until: Option<Mono> = None;
+    let mut last_ask = clock.now().mono;
     hub.carry_out(first);
     loop {
         let effects = tokio::select! {
             message = messages.recv() => match message {
                 None => return,
-                Some(Message::Input(input)) => station.handle(input, clock.now()),
+                Some(Message::Input(input)) => station.handle(*input, clock.now()),
                 Some(Message::Ask(request, waiter)) => {
                     let token = next_token;
                     next_token += 1;
+                    last_ask = clock.now().mono;
                     hub.wait(token, waiter);
                     let token = Some(token);
                     let input = match request {
@@ -185,12 +227,34 @@ pub(super) async fn run(
                             verb,
                             source,
                         },
+                        Request::Press { button, press } => Input::Press {
+                            token,
+                            button,
+                            press,
+                        },
                     };
                     station.handle(input, clock.now())
                 }
                 Some(Message::Glance(to)) => {
                     drop(to.send(station.glance()));
                     continue;
+                }
+                Some(Message::Rest { quiet, rests }) => {
+                    let now = clock.now();
+                    let may = rest_until.is_some()
+                        || (station.is_idle() && now.mono.since(last_ask) >= quiet);
+                    // Whoever asked may be gone: then there is nobody to rest for.
+                    if rests.send(may).is_err() || !may {
+                        continue;
+                    }
+                    rest_until = Some(now.mono.plus(REST));
+                    station.handle(Input::Drain, now)
+                }
+                Some(Message::WorkOn) => {
+                    if rest_until.take().is_none() || stop_at.is_some() {
+                        continue;
+                    }
+                    station.handle(Input::WorkOn, clock.now())
                 }
                 Some(Message::NumberFrom(first)) => {
                     station.number_new_orders_from(first);
@@ -209,7 +273,13 @@ pub(super) async fn run(
                 {
                     return;
                 }
-                station.handle(Input::Tick, now)
+                let mut effects = Vec::new();
+                if stop_at.is_none() && rest_until.is_some_and(|until| now.mono >= until) {
+                    rest_until = None;
+                    effects = station.handle(Input::WorkOn, now);
+                }
+                effects.extend(station.handle(Input::Tick, now));
+                effects
             }
             changed = drain.changed(), if stop_at.is_none() => {
                 if changed.is_err() || *drain.borrow() {

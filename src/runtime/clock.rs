@@ -1,6 +1,7 @@
 //! The one clock of the process.
 
 use crate::domain::{Moment, Mono, Timestamp};
+use crate::system::clock::BUILT;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Reads both clocks.
@@ -39,9 +40,6 @@ impl Clock {
         }
     }
 }
-
-/// Earliest time a clock of ours can truly show: this program did not exist before it.
-const BUILT: Timestamp = Timestamp(1_780_000_000_000); // 2026-05-28
 
 /// A wall clock before this program was written, or more than fifty years after, is not set.
 pub fn is_plausible(wall: Timestamp) -> bool {

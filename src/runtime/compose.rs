@@ -15,6 +15,9 @@ use std::time::Duration;
 /// Longest wait for a reply of CartonCloud.
 const CARTONCLOUD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The ledger's folder in the state folder.
+pub(super) const LEDGER: &str = "ledger";
+
 /// Why the configuration cannot be put to work although it is well-formed.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
@@ -339,7 +342,7 @@ pub(super) fn ledger(config: &Config, check: ledger::DbCheck) -> ledger::Setting
     ledger::Settings {
         keep: config.ledger.keep,
         max_orders: u64::from(config.ledger.max_orders),
-        ..ledger::Settings::new(config.station.state_dir.join("ledger"), check)
+        ..ledger::Settings::new(config.station.state_dir.join(LEDGER), check)
     }
 }
 
@@ -374,11 +377,12 @@ pub(super) fn heads(config: &Config) -> Result<BTreeMap<PrinterName, Arc<Head>>,
         .map(|printer| {
             let name = PrinterName(printer.name.clone());
             let settings = printer_settings(printer)?;
+            let (width_mm, height_mm) = settings.drawable_mm();
             let head = Head {
                 printer: printer::Printer::open(settings),
                 media: label::Media {
-                    width_mm: printer.media.width_mm,
-                    height_mm: printer.media.height_mm,
+                    width_mm,
+                    height_mm,
                     dpi: printer.dpi,
                     threshold: printer.threshold,
                 },
@@ -405,7 +409,7 @@ fn printer_settings(config: &model::Printer) -> Result<printer::Settings, Compos
         .map(|after| after.as_str().parse::<printer::AfterLabel>())
         .transpose()
         .map_err(|error| wrong(error.to_string()))?;
-    Ok(printer::Settings {
+    let settings = printer::Settings {
         language,
         dpi: config.dpi,
         media_mm: (config.media.width_mm, config.media.height_mm),
@@ -417,5 +421,7 @@ fn printer_settings(config: &model::Printer) -> Result<printer::Settings, Compos
         after_label,
         fallback: config.fallback.as_deref().map(Into::into),
         ..printer::Settings::new(config.name.as_str(), connection)
-    })
+    };
+    settings.check().map_err(|error| wrong(error.to_string()))?;
+    Ok(settings)
 }

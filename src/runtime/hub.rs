@@ -7,7 +7,7 @@ use super::paper::Paper;
 use super::sales::{Creation, Sales};
 use crate::domain::{
     AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
-    Source,
+    Signal, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
@@ -96,7 +96,9 @@ impl Hub {
                     let rest: Vec<Effect> = effects.collect();
                     let hub = Arc::clone(self);
                     tokio::spawn(async move {
-                        hub.paper.ticket(&printer, &lines).await;
+                        if let Err(code) = hub.paper.ticket(&printer, &lines, &[]).await {
+                            tracing::warn!(printer = %printer, %code, "ticket not printed");
+                        }
                         hub.carry_out(rest);
                     });
                     return;
@@ -112,7 +114,8 @@ impl Hub {
                 } => self.answer(token, source, scanned, *reply, last),
                 other => {
                     let hub = Arc::clone(self);
-                    tokio::spawn(async move { hub.perform(other).await });
+                    // Boxed: each effect's future is as large as the largest of them.
+                    tokio::spawn(Box::pin(hub.perform(other)));
                 }
             }
         }
@@ -391,6 +394,20 @@ impl Hub {
                 let reachable = self.sales.probe().await;
                 self.bench.tell(Input::SalesProbed { reachable }).await;
             }
+            Effect::Tally { since } => {
+                let orders = self.changed_since(since).await;
+                self.bench.tell(Input::Tallied { orders }).await;
+            }
+            Effect::HandOver { printer, sheets } => {
+                let result = self.hand_over(&printer, sheets).await;
+                self.bench.tell(Input::HandedOver { result }).await;
+            }
+            Effect::TestLabel { printer, code } => {
+                if let Err(trouble) = self.paper.test_label(&printer, &code).await {
+                    tracing::warn!(printer = %printer, code = %trouble, "test label not printed");
+                    self.bench.publish(Event::Signal(Signal::PrinterNeedsHand));
+                }
+            }
             Effect::Probe(account) => {
                 let reachable = !matches!(
                     self.starshipit.probe(&account).await,
@@ -483,6 +500,30 @@ impl Hub {
                 failures: result.failures,
             })
             .await;
+    }
+
+    /// CartonCloud's custom button: the order is read again before anything happens.
+    pub(super) async fn print_asked(&self, uuid: String) {
+        match self.sales.read(&uuid, Priority::Scan).await {
+            Ok(Some(sale)) => {
+                let known = self.known(&OrderId::cartoncloud(&uuid)).await;
+                self.bench
+                    .tell(Input::PrintAsked {
+                        token: None,
+                        sale,
+                        known: known.map(Box::new),
+                        source: Source {
+                            trigger: "cartoncloud".to_owned(),
+                            user: None,
+                        },
+                    })
+                    .await;
+            }
+            Ok(None) => {
+                tracing::warn!(uuid, "a hook named an order that CartonCloud does not know")
+            }
+            Err(failure) => tracing::warn!(uuid, ?failure, "the order of a hook cannot be read"),
+        }
     }
 
     /// Every order of a number in one account.

@@ -14,12 +14,21 @@
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
+//! * `trial.rs`: a version on trial watches itself
+//! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
+//! * `day.rs`: the hand-over list
+//! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
+pub mod backup;
 mod bench;
+mod buttons;
 pub mod clock;
 mod compose;
+mod day;
+mod devices;
 mod hub;
+mod lights;
 mod outbox;
 mod owed;
 mod paper;
@@ -28,8 +37,11 @@ mod remade;
 mod sales;
 mod scanners;
 mod service;
+mod tickets;
+mod trial;
 mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};
 pub use compose::ComposeError;
+pub use lights::lights_off;
 pub use service::{Exit, Options, ReadSecret, Ready, ReadyScanner, Running, StartError, start};

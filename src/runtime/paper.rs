@@ -171,12 +171,36 @@ impl Paper {
         (!status.ready).then(|| status.code.unwrap_or(Code::PrinterOffline))
     }
 
-    /// Prints a few lines of text on a printer, as a notice: it is not proven and not repeated.
-    pub(super) async fn ticket(&self, printer: &PrinterName, lines: &[String]) {
-        let Some(head) = self.heads.get(printer) else {
-            return;
-        };
-        let picture = crate::label::ticket(lines, head.media);
+    /// Now, for what is printed.
+    pub(super) fn now(&self) -> crate::domain::Timestamp {
+        self.clock.now().wall
+    }
+
+    /// Prints a few lines of text, and barcodes under them, as a notice: it is not repeated.
+    pub(super) async fn ticket(
+        &self,
+        printer: &PrinterName,
+        lines: &[String],
+        codes: &[String],
+    ) -> Result<(), Code> {
+        let head = self.heads.get(printer).ok_or(Code::PrinterOffline)?;
+        let picture = crate::label::ticket(lines, codes, head.media);
+        self.notice(printer, head, picture).await
+    }
+
+    /// Prints a label that shows what this printer can do.
+    pub(super) async fn test_label(&self, printer: &PrinterName, code: &str) -> Result<(), Code> {
+        let head = self.heads.get(printer).ok_or(Code::PrinterOffline)?;
+        let picture = crate::label::test_label(printer.as_str(), code, head.media);
+        self.notice(printer, head, picture).await
+    }
+
+    async fn notice(
+        &self,
+        printer: &PrinterName,
+        head: &Head,
+        picture: crate::domain::Bitmap,
+    ) -> Result<(), Code> {
         let report = head
             .printer
             .print(
@@ -190,8 +214,16 @@ impl Paper {
                 || {},
             )
             .await;
-        if !matches!(report.outcome, PrintOutcome::Printed { .. }) {
-            tracing::warn!(printer = %printer, outcome = ?report.outcome, "ticket not printed");
+        match report.outcome {
+            PrintOutcome::Printed { .. } => Ok(()),
+            PrintOutcome::NotStarted { code, detail } => {
+                tracing::debug!(printer = %printer, detail, "ticket not started");
+                Err(code)
+            }
+            PrintOutcome::InDoubt { detail, .. } => {
+                tracing::debug!(printer = %printer, detail, "ticket in doubt");
+                Err(Code::PrinterInDoubt)
+            }
         }
     }
 

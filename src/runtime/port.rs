@@ -2,8 +2,9 @@
 
 use super::bench::{Bench, Event, Request, Said};
 use super::clock::Clock;
+use super::devices::Devices;
 use super::hub::Hub;
-use crate::config::model::{Config, Scanner, ScannerConnection};
+use crate::config::model::Config;
 use crate::domain::outcome::{Candidate, Timings};
 use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
 use crate::ledger::Query;
@@ -23,17 +24,23 @@ const MATCHES: usize = 10;
 /// Answers calls until the door is closed.
 pub(super) struct Port {
     name: String,
-    scanners: Vec<Value>,
+    devices: Devices,
     bench: Bench,
     hub: Arc<Hub>,
     clock: Clock,
 }
 
 impl Port {
-    pub(super) fn new(config: &Config, bench: Bench, hub: Arc<Hub>, clock: Clock) -> Arc<Self> {
+    pub(super) fn new(
+        config: &Config,
+        bench: Bench,
+        hub: Arc<Hub>,
+        clock: Clock,
+        devices: Devices,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: config.station.name.clone(),
-            scanners: config.scanners.iter().map(scanner).collect(),
+            devices,
             bench,
             hub,
             clock,
@@ -85,6 +92,16 @@ impl Port {
             },
             web::Request::Writebacks(query) => self.writebacks(query).await,
             web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
+            web::Request::Hook { uuid } => self.hook(uuid),
+            web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
+                Ok(true) => Reply::Document(json!({ "lease": "granted" })),
+                Ok(false) => Reply::Document(json!({ "lease": "waiting" })),
+                Err(_) => stopped(),
+            },
+            web::Request::WorkOn => {
+                self.bench.work_on().await;
+                Reply::Document(json!({ "lease": "over" }))
+            }
         }
     }
 
@@ -142,6 +159,14 @@ impl Port {
             },
             |said| said.reply,
         )))
+    }
+
+    /// Reads the order again in a task of its own, and has the station print it.
+    fn hook(&self, uuid: String) -> Reply {
+        let hub = Arc::clone(&self.hub);
+        let said = json!({ "accepted": uuid });
+        tokio::spawn(async move { hub.print_asked(uuid).await });
+        Reply::Document(said)
     }
 
     async fn orders(&self, query: OrdersQuery) -> Reply {
@@ -242,7 +267,7 @@ impl Port {
         }
     }
 
-    async fn status(&self) -> Option<Value> {
+    pub(super) async fn status(&self) -> Option<Value> {
         let glance = self.bench.glance().await.ok()?;
         let ledger = self.hub.ledger().clone();
         let (stats, health) =
@@ -274,13 +299,16 @@ impl Port {
             .question
             .as_ref()
             .map(|(order, code, next)| json!({ "order": order, "code": code, "next": next }));
+        let [scanners, buttons, lights] = self.devices.show();
         Some(json!({
             "station": self.name,
             "version": env!("CARGO_PKG_VERSION"),
             "state": state_word(&glance, !health.is_empty()),
             "online": { "starshipit": glance.online, "cartoncloud": Value::Null },
             "printers": printers,
-            "scanners": self.scanners,
+            "scanners": scanners,
+            "buttons": buttons,
+            "lights": lights,
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
@@ -379,19 +407,6 @@ pub(super) fn stopped() -> Reply {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),
     }
-}
-
-/// A scanner as the configuration names it, and whether this version reads it.
-fn scanner(scanner: &Scanner) -> Value {
-    let read = !matches!(
-        scanner.connection,
-        ScannerConnection::Evdev(_) | ScannerConnection::Serial { .. }
-    );
-    json!({
-        "name": scanner.name,
-        "connection": scanner.connection,
-        "state": if read { "reading" } else { "not-in-this-version" },
-    })
 }
 
 /// The one word of contract 24.

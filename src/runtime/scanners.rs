@@ -1,6 +1,7 @@
 //! Scanners to the station, and the beep back.
 
 use super::bench::{Bench, Request};
+use super::devices::Devices;
 use crate::config::model::{Config, ScanEnd, ScannerConnection};
 use crate::domain::{Outcome, Source};
 use crate::trigger::{self, Connection, End, Event, ReplyHandle, TriggerEvent, Triggers};
@@ -10,7 +11,11 @@ use tokio::sync::mpsc;
 const BACKLOG: usize = 64;
 
 /// Starts the scanners of the configuration.
-pub(super) async fn start(config: &Config, bench: Bench) -> Result<Triggers, trigger::StartError> {
+pub(super) async fn start(
+    config: &Config,
+    bench: Bench,
+    devices: Devices,
+) -> Result<Triggers, trigger::StartError> {
     let mut scanners = Vec::new();
     for scanner in &config.scanners {
         let connection = match &scanner.connection {
@@ -20,15 +25,11 @@ pub(super) async fn start(config: &Config, bench: Bench) -> Result<Triggers, tri
                 port: *port,
             },
             ScannerConnection::Stdin => Connection::Stdin,
-            ScannerConnection::Evdev(_) | ScannerConnection::Serial { .. } => {
-                // P10: one scanner that cannot be served does not take the bench down.
-                tracing::error!(
-                    scanner = scanner.name,
-                    connection = %scanner.connection,
-                    "this version reads TCP scanners and standard input only; this scanner is not read"
-                );
-                continue;
-            }
+            ScannerConnection::Serial { path, baud } => Connection::Serial {
+                path: path.clone(),
+                baud: *baud,
+            },
+            ScannerConnection::Evdev(device) => Connection::Keyboard(device.clone()),
         };
         scanners.push(trigger::Scanner {
             name: scanner.name.clone(),
@@ -43,11 +44,11 @@ pub(super) async fn start(config: &Config, bench: Bench) -> Result<Triggers, tri
     }
     let (tx, rx) = mpsc::channel(BACKLOG);
     let triggers = trigger::spawn(trigger::Settings { scanners }, tx).await?;
-    tokio::spawn(forward(rx, bench));
+    tokio::spawn(forward(rx, bench, devices));
     Ok(triggers)
 }
 
-async fn forward(mut events: mpsc::Receiver<TriggerEvent>, bench: Bench) {
+async fn forward(mut events: mpsc::Receiver<TriggerEvent>, bench: Bench, devices: Devices) {
     while let Some(TriggerEvent {
         scanner,
         event,
@@ -66,10 +67,12 @@ async fn forward(mut events: mpsc::Receiver<TriggerEvent>, bench: Bench) {
             }
             Event::Connected => {
                 tracing::info!(scanner, "scanner connected");
+                devices.scanner(&scanner, "reading", None);
                 continue;
             }
             Event::Lost { why } => {
                 tracing::warn!(scanner, why, "scanner lost");
+                devices.scanner(&scanner, "missing", Some(why));
                 continue;
             }
         };

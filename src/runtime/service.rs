@@ -7,13 +7,15 @@
 use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
+use super::devices::Devices;
 use super::hub::Hub;
+use super::lights::{self, Lights};
 use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
-use super::scanners;
 use super::watch::Watcher;
+use super::{buttons, scanners, tickets, trial};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -22,7 +24,8 @@ use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
 use crate::station::{Recovered, Station};
 use crate::system::durable;
-use crate::trigger::{self, Triggers};
+use crate::system::gpio;
+use crate::trigger::{self, Buttons, Triggers};
 use crate::web::{self, Serving};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -30,7 +33,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// How long running calls and pages may take to end after a stop was asked for: longer than a
@@ -98,6 +101,8 @@ pub enum Exit {
     Stopped,
     /// The ledger failed.
     Failed(String),
+    /// This version was on trial and did not prove itself; nothing was cut.
+    GaveUp(String),
 }
 
 /// The ready line of contract 18.
@@ -127,6 +132,8 @@ pub struct Running {
     pub ready: Ready,
     /// Reaches the station.
     pub bench: Bench,
+    /// Why this version, on trial, gives up.
+    gave_up: watch::Receiver<Option<String>>,
     drain: watch::Sender<bool>,
     fatal: watch::Receiver<Option<String>>,
     station: JoinHandle<()>,
@@ -134,6 +141,8 @@ pub struct Running {
     outbox: outbox::Running,
     serving: Serving,
     triggers: Triggers,
+    buttons: Buttons,
+    lights: Lights,
 }
 
 /// Starts everything. When this returns, scans are taken.
@@ -190,6 +199,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             acts: recovered.acts,
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
+            closed: recovered.closed,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
@@ -239,11 +249,25 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         &drain_rx,
     );
     let (door, calls, events) = web::Station::new(CALLS);
-    Port::new(&config, bench.clone(), Arc::clone(&hub), clock).open(calls, events);
+    let devices = Devices::new(&config);
+    let port = Port::new(
+        &config,
+        bench.clone(),
+        Arc::clone(&hub),
+        clock,
+        devices.clone(),
+    );
+    port.open(calls, events);
     let token = match &config.web.token {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
     };
+    let hook_secret = config
+        .cartoncloud
+        .as_ref()
+        .and_then(|cloud| cloud.hook_secret.as_ref())
+        .map(|reference| (options.secret)("cartoncloud.hook_secret", reference))
+        .transpose()?;
     let serving = web::serve(
         web::Settings {
             station: config.station.name.clone(),
@@ -251,12 +275,23 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             listen: config.web.listen,
             control: config.station.state_dir.join(web::CONTROL_SOCKET),
             token,
+            hook_secret,
             hosts: config.web.hosts.clone(),
         },
         door,
     )
     .await?;
-    let triggers = scanners::start(&config, bench.clone()).await?;
+    tickets::start(&config, &bench, &hub);
+    let pressed = Arc::new(Notify::new());
+    let lights = Lights::start(
+        lights::wiring(&config),
+        Box::new(gpio::outputs),
+        bench.clone(),
+        devices.clone(),
+        Arc::clone(&pressed),
+    );
+    let buttons = buttons::start(&config, bench.clone(), devices.clone(), pressed)?;
+    let triggers = scanners::start(&config, bench.clone(), devices.clone()).await?;
     let ready = Ready {
         event: "ready",
         web: format!("http://{}", serving.web),
@@ -275,7 +310,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     write_ready(&config.station.state_dir, &ready)?;
     // Without systemd there is nobody to tell; that is not an error.
     drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+    let gave_up = trial::start(&config.station.state_dir, port, clock);
     Ok(Running {
+        gave_up,
         ready,
         bench,
         drain,
@@ -285,6 +322,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         outbox,
         serving,
         triggers,
+        buttons,
+        lights,
     })
 }
 
@@ -298,8 +337,20 @@ impl Running {
                 Err(_) => Some("the station's loop has ended".to_owned()),
             }
         };
+        let mut gave_up = None;
+        let given_up = async {
+            match self.gave_up.wait_for(Option::is_some).await {
+                Ok(why) => why.clone(),
+                // Nothing is on trial, or it ended well.
+                Err(_) => std::future::pending().await,
+            }
+        };
         let why = tokio::select! {
             () = stop => None,
+            why = given_up => {
+                gave_up = why;
+                None
+            }
             why = failed => why,
             _ = &mut self.station => Some("the station's loop has ended".to_owned()),
         };
@@ -309,16 +360,18 @@ impl Running {
         drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
+        drop(self.buttons);
         // Results of writebacks reach the station while it still keeps records.
         self.outbox.stop(OUTBOX_GRACE).await;
         self.drain.send_replace(true);
         if self.station.await.is_err() {
             return Exit::Failed("the station's loop failed while stopping".to_owned());
         }
+        self.lights.stop().await;
         self.serving.drain(WEB_GRACE).await;
         let ledger = self.ledger;
         match tokio::task::spawn_blocking(move || ledger.close()).await {
-            Ok(Ok(())) => Exit::Stopped,
+            Ok(Ok(())) => gave_up.map_or(Exit::Stopped, Exit::GaveUp),
             Ok(Err(error)) => Exit::Failed(error.to_string()),
             Err(panic) => Exit::Failed(panic.to_string()),
         }

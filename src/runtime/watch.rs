@@ -120,7 +120,7 @@ impl Watcher {
     async fn tell(&self, sale: Box<SaleOrder>, waiting: &mut BTreeMap<String, Box<SaleOrder>>) {
         let known = self.known(&OrderId::cartoncloud(&sale.uuid)).await;
         let wanted = self.is_pushed(&sale);
-        let open = wanted && known.as_ref().is_none_or(|order| is_unpushed(order));
+        let open = wanted && known.as_ref().is_none_or(is_unpushed);
         if open && waiting.len() < WAITING {
             waiting.insert(sale.uuid.clone(), sale.clone());
         } else if !open {

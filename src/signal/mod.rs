@@ -4,9 +4,11 @@
 //! blue = a hand is needed, green = ready). One LED or the buzzer alone must be enough to work by.
 //! Pure: whoever owns an output walks [`Play::steps`] and waits as long as each step says.
 
+mod player;
 pub mod sheet;
 mod table;
 
+pub use player::{Player, Wiring};
 pub use table::{Pattern, pattern};
 
 use std::time::Duration;

@@ -94,7 +94,9 @@ pub struct PrinterSpec {
 
 /// A `--printer` text that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{text}' is no printer ({why}): NAME=ADDR:PORT,zpl or NAME=ADDR:PORT,escpos,203")]
+#[error(
+    "'{text}' is no printer ({why}): NAME=ADDR:PORT,LANGUAGE[,DPI]; LANGUAGE is zpl, escpos, epl, tspl or brother-ql"
+)]
 pub struct PrinterSpecError {
     text: String,
     why: &'static str,
@@ -123,7 +125,10 @@ impl std::str::FromStr for PrinterSpec {
         let language = match parts.next() {
             None | Some("zpl") => Speaks::Zpl,
             Some("escpos") => Speaks::Escpos,
-            Some(_) => return Err(error("it speaks zpl or escpos")),
+            Some("epl") => Speaks::Epl,
+            Some("tspl") => Speaks::Tspl,
+            Some("brother-ql") => Speaks::BrotherQl,
+            Some(_) => return Err(error("it speaks zpl, escpos, epl, tspl or brother-ql")),
         };
         let dpi = match parts.next().map(str::parse) {
             None => 203,

@@ -200,7 +200,7 @@ fn grams(value: Option<f64>) -> String {
     format!("{:.0}", positive(value) * 1000.0)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, b| {
         let _ = write!(text, "{b:02x}");
         text

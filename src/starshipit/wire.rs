@@ -30,6 +30,8 @@ pub(crate) struct Reply {
     pub(crate) tracking_numbers: List<Text>,
     pub(crate) labels: List<Label>,
     pub(crate) label_types: List<Text>,
+    /// Packing slips and manifests.
+    pub(crate) pdf: Label,
     // Delivery services.
     pub(crate) services: List<Object<Service>>,
 }

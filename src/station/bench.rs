@@ -2,7 +2,7 @@
 
 use super::{Effect, Station, Token};
 use crate::domain::order::Standing;
-use crate::domain::{ActId, Code, Moment, Outcome, Record, ScanReply, ScanText, Source};
+use crate::domain::{ActId, Code, Moment, Outcome, ScanReply, ScanText, Source};
 
 impl Station {
     pub(super) fn pause_or_resume(
@@ -15,11 +15,7 @@ impl Station {
         out: &mut Vec<Effect>,
     ) {
         self.paused = pause;
-        self.bench_seq += 1;
-        out.push(Effect::Remember(vec![Record::Bench {
-            seq: self.bench_seq,
-            paused: pause,
-        }]));
+        out.push(Effect::Remember(vec![self.bench_record()]));
         let message = if pause {
             "Paused: this bench takes no new work. Scan RESUME to go on.".to_owned()
         } else {

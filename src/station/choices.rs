@@ -142,7 +142,7 @@ impl Station {
     ) {
         let glance = self.glance();
         let lines = match command {
-            Command::Test => vec!["TEST".to_owned(), "This printer works.".to_owned()],
+            Command::Test => vec!["A test label follows.".to_owned()],
             _ => {
                 let mut lines = vec![
                     if glance.paused { "PAUSED" } else { "READY" }.to_owned(),
@@ -164,6 +164,13 @@ impl Station {
         self.answer_directly(token, source, text.to_string(), reply, out);
         // Last: what follows a ticket in a list waits until it is out.
         if let Some(printer) = self.settings.printers.first() {
+            if *command == Command::Test {
+                out.push(Effect::TestLabel {
+                    printer: printer.clone(),
+                    code: text.to_string(),
+                });
+                return;
+            }
             out.push(Effect::Ticket {
                 printer: printer.clone(),
                 lines,

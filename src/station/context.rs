@@ -4,7 +4,7 @@
 //! only, bounded, and measured on the monotonic clock.
 
 use super::{Context, Effect, Question, QuestionKind, Station};
-use crate::domain::{ActId, Code, Moment, Mono, OrderId, ScanText, Signal, Source};
+use crate::domain::{ActId, Code, Moment, OrderId, ScanText, Signal, Source};
 use std::time::Duration;
 
 /// A command means the last order for so long.
@@ -213,12 +213,12 @@ impl Station {
             .is_some_and(|order| super::resolve::goes_by(order, &wanted))
     }
 
-    /// The trigger with the newest context, for buttons.
-    pub fn newest_context(&self) -> Option<(&String, Mono)> {
+    /// The newest context, for buttons: where the newest thing happened.
+    pub(super) fn newest_source(&self) -> Option<Source> {
         self.contexts
             .iter()
             .max_by_key(|(_, context)| context.touched)
-            .map(|(source, context)| (&source.trigger, context.touched))
+            .map(|(source, _)| source.clone())
     }
 }
 

@@ -1,4 +1,6 @@
 //! What an act does with the order it found: the decision table of product.md section 3.
+//!
+//! Over 500 lines because the decision table is read as one.
 
 use super::{Confirm, Effect, Elsewhere, LookFor, QuestionKind, ScanMode, Station, Waiting};
 use crate::domain::order::{Choices, PageState, Standing};

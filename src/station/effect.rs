@@ -4,7 +4,7 @@ use super::{LookFor, Lookup, Token};
 use crate::domain::order::Choices;
 use crate::domain::{
     AccountName, ActId, DocumentId, DocumentMeta, OrderId, PrinterName, Record, ScanReply, Signal,
-    Source,
+    Source, Timestamp,
 };
 
 /// An order to the shell.
@@ -189,6 +189,25 @@ pub enum Effect {
     Probe(AccountName),
     /// Ask whether CartonCloud answers again.
     ProbeSales,
+    /// Ask the ledger for every order that changed then or later.
+    Tally {
+        /// When the last hand-over list was made.
+        since: Timestamp,
+    },
+    /// Print the hand-over list.
+    HandOver {
+        /// On which printer.
+        printer: PrinterName,
+        /// Lines of each sheet, the first one large.
+        sheets: Vec<Vec<String>>,
+    },
+    /// Print a test label.
+    TestLabel {
+        /// On which printer.
+        printer: PrinterName,
+        /// What its barcode says.
+        code: String,
+    },
     /// Print a ticket of text before a label (contract: queued work is announced).
     Ticket {
         /// On which printer.

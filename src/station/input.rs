@@ -66,6 +66,25 @@ pub enum Input {
         /// Where it came from.
         source: Source,
     },
+    /// A hand pressed a button.
+    Press {
+        /// Who waits for the answer.
+        token: Option<Token>,
+        /// Which button.
+        button: String,
+        /// What it is configured to do.
+        press: super::Press,
+    },
+    /// The ledger's answer to [`super::Effect::Tally`]; `None`: it cannot be read.
+    Tallied {
+        /// Every order that changed since then.
+        orders: Option<Vec<Order>>,
+    },
+    /// Answer to [`super::Effect::HandOver`].
+    HandedOver {
+        /// On paper, or why not.
+        result: Result<(), Code>,
+    },
     /// The ledger's answer to [`super::Effect::Recall`].
     Recalled {
         /// For which act.
@@ -257,6 +276,8 @@ pub enum Input {
     Tick,
     /// Stop taking work; what runs comes to its end.
     Drain,
+    /// A drain was called off: work goes on.
+    WorkOn,
 }
 
 /// What a person decides about a writeback.

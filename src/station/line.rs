@@ -12,6 +12,26 @@ use std::time::Duration;
 pub(super) const CHECK_PRINTER: Duration = Duration::from_secs(2);
 
 impl Station {
+    /// A drain was called off: what waited in line goes on.
+    pub(super) fn undrain(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        self.draining = false;
+        let printers: Vec<PrinterName> = self.lines.keys().cloned().collect();
+        for printer in printers {
+            let records = self.start_page(&printer, Vec::new(), now, out);
+            remember(records, out);
+        }
+    }
+
+    /// Nothing is under way and nothing is about to start: a rest now would cut nothing in two.
+    pub fn is_idle(&self) -> bool {
+        self.is_drained()
+            && self.running.values().all(|running| running.act.queued)
+            && self
+                .lines
+                .values()
+                .all(|line| line.trouble.is_some() || line.waiting.is_empty())
+    }
+
     pub(super) fn line(&mut self, printer: &PrinterName) -> &mut Line {
         self.lines.entry(printer.clone()).or_default()
     }

@@ -7,6 +7,7 @@
 //!
 //! * `input.rs`, `effect.rs`: what goes in and what comes out
 //! * `scan.rs`, `context.rs`, `choices.rs`, `bench.rs`: cleaned text to command or act; whose it is
+//! * `press.rs`, `day.rs`: a hand on a button; the hand-over list
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
 //! * `sales.rs`, `links.rs`, `push.rs`, `seen.rs`, `writeback.rs`: CartonCloud's sale orders: found, made Starshipit
@@ -25,6 +26,7 @@ mod bench;
 mod choices;
 mod clockwork;
 mod context;
+mod day;
 mod decide;
 mod effect;
 mod fetch;
@@ -35,6 +37,7 @@ mod looks;
 mod numbers;
 mod offline;
 mod paper;
+mod press;
 mod purchase;
 mod push;
 mod release;
@@ -49,6 +52,7 @@ mod writeback;
 
 pub use effect::{Effect, PageJob};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
+pub use press::Press;
 pub use settings::{
     Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route, ScanMode,
     Settings, Unverified,
@@ -59,7 +63,7 @@ pub use writeback::WritebackGlance;
 use crate::domain::order::Choices;
 use crate::domain::{
     AccountName, Act, ActId, ActKind, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName,
-    Source, System, Timings,
+    Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -167,6 +171,8 @@ enum QuestionKind {
     InDoubt,
     /// Something is missing, or everything is to be confirmed, before buying.
     Before { kind: ActKind, with: Choices },
+    /// Print the hand-over list?
+    CloseDay,
 }
 
 /// What the last scans of one source mean for its next one.
@@ -229,6 +235,9 @@ pub struct Station {
     refusable: BTreeSet<ActId>,
     paused: bool,
     bench_seq: u64,
+    /// When the last hand-over list was printed; zero: never.
+    closed_at: Timestamp,
+    closing: Option<day::Closing>,
     draining: bool,
     online: bool,
     /// CartonCloud answered last time.
@@ -289,6 +298,13 @@ impl Station {
                 self.answer_directly(token, source, String::new(), reply, &mut out);
             }
             Input::Ask { token, ask, source } => self.asked(token, ask, source, now, &mut out),
+            Input::Press {
+                token,
+                button,
+                press,
+            } => self.pressed(token, &button, press, now, &mut out),
+            Input::Tallied { orders } => self.tallied(orders, now, &mut out),
+            Input::HandedOver { result } => self.handed_over(result, &mut out),
             Input::Recalled { act, orders } => self.recalled(act, orders, now, &mut out),
             Input::Found {
                 act,
@@ -334,6 +350,7 @@ impl Station {
             Input::Full { act } => self.full(act, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
+            Input::WorkOn => self.undrain(now, &mut out),
             other => self.sale_input(other, now, &mut out),
         }
         self.keep_undo();

@@ -3,6 +3,7 @@
 use super::{Effect, LookFor, Station};
 use crate::domain::order::Standing;
 use crate::domain::outcome::Candidate;
+use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{
     AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, RemoteOrder, ScanText,
 };
@@ -92,6 +93,12 @@ impl Station {
         if text.folded().starts_with("cc:") {
             return text.folded();
         }
+        // An address that CartonCloud prints names its order by the ledger's own identity.
+        if let Reading::Means(means) = reading::read(text.as_str())
+            && let [Meaning::Uuid(uuid)] = means.as_slice()
+        {
+            return format!("cc:{uuid}");
+        }
         if self.settings.cartoncloud
             && let Some((_, text)) = self.settings.sale_lookups(text.as_str()).first()
         {
@@ -169,6 +176,12 @@ impl Station {
                 self.settings.lookups(text.as_str()),
             ),
         };
+        if texts.is_empty() {
+            // GS1 data or an address without an order in it: there is nothing to ask for.
+            let reply = self.coded(Outcome::Refused, Code::OrderNotFound, None);
+            self.end_act(act, Vec::new(), reply, out);
+            return;
+        }
         if accounts.is_empty() {
             let reply = self.coded(Outcome::Refused, Code::AccountUnknown, None);
             self.end_act(act, Vec::new(), reply, out);

@@ -180,11 +180,7 @@ impl Station {
             Command::Status | Command::Test => {
                 self.ticket_for(token, &command, text, source, out);
             }
-            Command::CloseDay => {
-                let why = "this bench has no hand-over list";
-                let reply = self.coded(Outcome::Refused, Code::BadScan, Some(why));
-                self.answer_directly(token, source, text.to_string(), reply, out);
-            }
+            Command::CloseDay => self.ask_close_day(token, &text, source, now, out),
         }
     }
 
@@ -282,8 +278,10 @@ impl Station {
             return;
         };
         // A page in doubt is settled at any time; what buys or prints something new is new work.
-        if question.kind != QuestionKind::InDoubt
-            && let Some(code) = self.closed_for_work()
+        if !matches!(
+            question.kind,
+            QuestionKind::InDoubt | QuestionKind::CloseDay
+        ) && let Some(code) = self.closed_for_work()
         {
             self.context(&source, now).question = Some(question);
             let reply = self.coded(Outcome::Refused, code, None);
@@ -293,6 +291,7 @@ impl Station {
         // An answer about an older order does not make it the one that was scanned last.
         let last = self.last_order(&source, now) == LastOrder::Known(question.order.clone());
         match question.kind {
+            QuestionKind::CloseDay => self.close_day(token, text, source, now, out),
             QuestionKind::InDoubt => {
                 let act = self.begin(token, ActKind::Ship, text, source.clone(), now);
                 self.answers(&source, act, last, now);

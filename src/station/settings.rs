@@ -1,5 +1,6 @@
 //! What the station is told once, at start.
 
+use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{AccountName, Order, Parcel, Party, PrinterName, SaleOrder, WritebackRule};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -300,7 +301,8 @@ impl Settings {
         })
     }
 
-    /// What to look up in Starshipit for a scan: a pattern's groups, else the fallbacks.
+    /// What to look up for a scan: a pattern's groups, else what GS1 data or an address means, else
+    /// the fallbacks. Empty: no order can be meant.
     pub fn lookups(&self, text: &str) -> Vec<(Lookup, String)> {
         let groups = self.groups(
             text,
@@ -313,6 +315,25 @@ impl Settings {
         );
         if !groups.is_empty() {
             return groups;
+        }
+        match reading::read(text) {
+            Reading::Plain => {}
+            Reading::NoOrder => return Vec::new(),
+            Reading::Means(meanings) => {
+                return meanings
+                    .into_iter()
+                    .filter_map(|meaning| match meaning {
+                        Meaning::OrderNumber(text) | Meaning::Numeric(text) => {
+                            Some((Lookup::OrderNumber, text))
+                        }
+                        Meaning::Tracking(text) | Meaning::Sscc(text) => {
+                            Some((Lookup::Tracking, text))
+                        }
+                        // CartonCloud's own identity: the ledger goes by it, Starshipit does not.
+                        Meaning::Uuid(_) => None,
+                    })
+                    .collect();
+            }
         }
         self.fallback
             .iter()
@@ -349,6 +370,24 @@ impl Settings {
                 ("tracking", Lookup::Tracking),
             ],
         );
+        if groups.is_empty() {
+            match reading::read(text) {
+                Reading::Plain => {}
+                Reading::NoOrder => return Vec::new(),
+                Reading::Means(meanings) => {
+                    return meanings
+                        .into_iter()
+                        .filter_map(|meaning| match meaning {
+                            Meaning::OrderNumber(text) => Some((Lookup::OrderNumber, text)),
+                            Meaning::Numeric(text) => Some((Lookup::Numeric, text)),
+                            Meaning::Uuid(uuid) => Some((Lookup::Id, uuid)),
+                            // A courier's number: Starshipit is asked.
+                            Meaning::Tracking(_) | Meaning::Sscc(_) => None,
+                        })
+                        .collect();
+                }
+            }
+        }
         let mut lookups = if groups.is_empty() {
             let numeric = text.bytes().all(|b| b.is_ascii_digit());
             self.fallback

@@ -2,7 +2,9 @@
 
 use super::{Effect, Settings, Station, Waiting, paper};
 use crate::domain::order::{PageState, Standing};
-use crate::domain::{Act, ActKind, Code, Moment, Order, OrderId, Outcome, ScanReply, State};
+use crate::domain::{
+    Act, ActKind, Code, Moment, Order, OrderId, Outcome, ScanReply, State, Timestamp,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ pub struct Recovered {
     pub paused: bool,
     /// Sequence of the bench record; 0 when there is none.
     pub bench_seq: u64,
+    /// When the last hand-over list was printed; zero: never.
+    pub closed: Timestamp,
     /// Highest act number ever used.
     pub highest_act: u64,
     /// The wall clock can be believed.
@@ -47,6 +51,8 @@ impl Station {
             refusable: BTreeSet::new(),
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
+            closed_at: recovered.closed,
+            closing: None,
             draining: false,
             online: true,
             sales_online: true,

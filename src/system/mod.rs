@@ -1,7 +1,14 @@
 //! What the machine gives: durable file replacement, process limits, service notification, clock
 //! trust, and the way out to the services (HTTP with deadlines, a limiter).
+//! trust, pins.
 
+pub mod clock;
+pub mod disk;
 pub mod durable;
+pub mod gpio;
 pub(crate) mod http;
 pub(crate) mod limiter;
 pub mod lock;
+pub mod passphrase;
+pub mod sealed;
+pub mod tls;

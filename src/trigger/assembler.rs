@@ -87,6 +87,15 @@ impl Assembler {
         }
     }
 
+    /// The source lost something on the way here. What has come of this scan, and what still comes
+    /// of it, is not to be trusted: "scan again".
+    pub fn lost(&mut self) -> Assembled {
+        self.line.clear();
+        self.after_cr = false;
+        self.swallowing = true;
+        Assembled::Incomplete
+    }
+
     /// Nothing came for as long as [`Assembler::patience`] said.
     pub fn silence(&mut self) -> Option<Assembled> {
         match self.end {
@@ -192,6 +201,30 @@ mod tests {
         assert_eq!(assembler.silence(), None, "it was said once");
         assembler.feed(b"WEB-2\r", &mut out);
         assert_eq!(out.last(), Some(&scan("WEB-2")));
+    }
+
+    #[test]
+    fn after_a_loss_nothing_is_believed_before_the_next_scan_begins() {
+        for end in [End::Suffix, End::Idle(Duration::from_millis(50))] {
+            let (_, mut assembler) = all(end, &[b"PICK-2026-00012345"]);
+            assert_eq!(assembler.lost(), Assembled::Incomplete);
+            let mut out = Vec::new();
+            // The tail of the scan that lost its middle looks like a whole one.
+            assembler.feed(b"6789", &mut out);
+            assert!(assembler.patience().is_some());
+            if end == End::Suffix {
+                assembler.feed(b"\r", &mut out);
+            } else {
+                assert_eq!(assembler.silence(), None, "it was said once");
+            }
+            assembler.feed(b"WEB-2\r", &mut out);
+            out.extend(assembler.finish());
+            assert_eq!(out, [scan("WEB-2")]);
+        }
+        let (_, mut assembler) = all(End::Suffix, &[b""]);
+        assembler.lost();
+        assert_eq!(assembler.silence(), None);
+        assert_eq!(assembler.patience(), None, "silence ends the distrust");
     }
 
     #[test]

@@ -1,24 +1,45 @@
-//! What makes the station act: scanners on TCP and standard input; text cleaned of terminators,
-//! bounded.
+//! What makes the station act: scanners (keyboard-style, serial, TCP, standard input), buttons and
+//! pedals; text cleaned of terminators, bounded.
 //!
 //! Every connection has its own [`assembler::Assembler`]; what comes out goes into one bounded
-//! channel, and a full channel slows the scanner down instead of losing a scan. Nothing here knows
-//! what a scan means. Dropping [`Triggers`] stops everything.
+//! channel, and a full channel slows the scanner down instead of losing a scan. A device that is away
+//! is looked for again; it never takes another one down. Nothing here knows what a scan or a press
+//! means. Dropping [`Triggers`] or [`Buttons`] stops everything.
+//!
+//! * `assembler.rs`, `keys.rs`: bytes and keys to scans, pure
+//! * `tcp.rs`, `stdin.rs`, `serial.rs`, `keyboard.rs`: where they come from
+//! * `devices.rs`, `bind.rs`: which input device is meant
+//! * `button.rs`, `buttons.rs`: edges to presses, pure; pins and pedals
 
 pub mod assembler;
+mod bind;
+pub mod button;
+mod buttons;
+pub mod devices;
+mod keyboard;
+pub mod keys;
+mod serial;
 mod stdin;
+mod stop;
 mod tcp;
 
 pub use assembler::End;
+pub use bind::{first_to_scan, serial_ports};
+pub use button::Gesture;
+pub use buttons::{ButtonAt, ButtonEvent, ButtonNews, ButtonSettings, Buttons, spawn_buttons};
+pub use devices::{InputDevice, Places};
 pub use tcp::MAX_CLIENTS;
 
 use crate::domain::ScanText;
 use crate::domain::scan::BadScan;
 use assembler::Assembled;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncWriteExt as _, Interest};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -60,6 +81,15 @@ pub enum Connection {
         /// Port.
         port: u16,
     },
+    /// A serial port.
+    Serial {
+        /// Device path.
+        path: PathBuf,
+        /// Bits per second.
+        baud: u32,
+    },
+    /// A keyboard-style scanner, held exclusively: see [`devices::Places::matching`].
+    Keyboard(String),
     /// Standard input.
     Stdin,
 }
@@ -84,9 +114,9 @@ pub enum Event {
     Bad(BadScan),
     /// A scan broke off: "scan again".
     Incomplete,
-    /// A scanner that we dial can be reached.
+    /// A scanner that we dial or open is there.
     Connected,
-    /// A scanner that we dial cannot be reached any more. Said once; we keep dialling.
+    /// A scanner that we dial or open is not there (any more). Said once; we keep trying.
     Lost {
         /// Why, for the log and the page.
         why: String,
@@ -106,9 +136,34 @@ impl From<Assembled> for Event {
 /// The way back to the scanner that sent a scan.
 #[derive(Clone, Debug)]
 pub struct ReplyHandle {
-    writer: Arc<Mutex<OwnedWriteHalf>>,
+    writer: Arc<Mutex<Writer>>,
     ok: Arc<[u8]>,
     error: Arc<[u8]>,
+}
+
+/// Where beeps go.
+#[derive(Debug)]
+enum Writer {
+    Tcp(OwnedWriteHalf),
+    Port(Arc<AsyncFd<OwnedFd>>),
+}
+
+impl Writer {
+    async fn write_all(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.write_all(bytes).await,
+            Self::Port(port) => {
+                while !bytes.is_empty() {
+                    let write = port.async_io(Interest::WRITABLE, |fd| {
+                        rustix::io::write(fd, bytes).map_err(Into::into)
+                    });
+                    let written = write.await?;
+                    bytes = bytes.get(written..).unwrap_or_default();
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl ReplyHandle {
@@ -153,9 +208,9 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
-    /// No thread for standard input.
-    #[error("scanner {scanner}: cannot read standard input")]
-    Stdin {
+    /// No thread for a scanner.
+    #[error("scanner {scanner}: no thread can be started for it")]
+    Thread {
         /// Which scanner.
         scanner: String,
         /// Why.
@@ -170,6 +225,7 @@ pub struct Triggers {
     /// Each scanner and, where it listens, the address it got.
     pub scanners: Vec<Bound>,
     _tasks: JoinSet<()>,
+    _stopper: Option<stop::Stopper>,
 }
 
 /// A scanner as it was started: a line of the ready document (contract 18).
@@ -190,6 +246,7 @@ pub async fn spawn(
     tx: mpsc::Sender<TriggerEvent>,
 ) -> Result<Triggers, StartError> {
     let mut tasks = JoinSet::new();
+    let mut stopper = None;
     let mut scanners = Vec::with_capacity(settings.scanners.len());
     for scanner in settings.scanners {
         let mut bound = Bound {
@@ -212,10 +269,31 @@ pub async fn spawn(
             Connection::Dial { host, port } => {
                 tasks.spawn(tcp::dial(host, port, scanner, tx.clone()));
             }
+            Connection::Serial { path, baud } => {
+                tasks.spawn(serial::serve(path, baud, scanner, tx.clone()));
+            }
+            Connection::Keyboard(wanted) => {
+                let failed = |cause| StartError::Thread {
+                    scanner: bound.name.clone(),
+                    cause,
+                };
+                if stopper.is_none() {
+                    stopper = Some(stop::Stopper::new().map_err(failed)?);
+                }
+                if let Some(stop) = stopper.as_ref().map(stop::Stopper::stop) {
+                    let tx = tx.clone();
+                    std::thread::Builder::new()
+                        .name(thread_name("scan", &scanner.name))
+                        .spawn(move || {
+                            keyboard::scanner(scanner, &wanted, &Places::default(), &tx, &stop);
+                        })
+                        .map_err(failed)?;
+                }
+            }
             Connection::Stdin => {
                 let name = scanner.name.clone();
                 let chunks =
-                    stdin::reader(std::io::stdin()).map_err(|cause| StartError::Stdin {
+                    stdin::reader(std::io::stdin()).map_err(|cause| StartError::Thread {
                         scanner: name,
                         cause,
                     })?;
@@ -227,5 +305,15 @@ pub async fn spawn(
     Ok(Triggers {
         scanners,
         _tasks: tasks,
+        _stopper: stopper,
     })
+}
+
+/// The kernel shows 15 bytes of a thread's name.
+fn thread_name(kind: &str, name: &str) -> String {
+    format!("{kind}-{name}")
+        .chars()
+        .filter(char::is_ascii)
+        .take(15)
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! Scanners on TCP: those that dial us, and those that we dial.
 
 use crate::trigger::assembler::Assembler;
-use crate::trigger::{Event, ReplyHandle, Scanner, TriggerEvent};
+use crate::trigger::{Event, ReplyHandle, Scanner, TriggerEvent, Writer};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -95,7 +95,7 @@ async fn serve(stream: TcpStream, scanner: &Scanner, tx: &mpsc::Sender<TriggerEv
     }
     let (mut reader, writer) = stream.into_split();
     let reply = ReplyHandle {
-        writer: Arc::new(Mutex::new(writer)),
+        writer: Arc::new(Mutex::new(Writer::Tcp(writer))),
         ok: scanner.ok.clone().into(),
         error: scanner.error.clone().into(),
     };

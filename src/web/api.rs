@@ -1,11 +1,13 @@
 //! The addresses of product.md section 7, each a few lines: read the request, ask the station, say
 //! it in HTTP. Nothing is decided here.
+//!
+//! Over 500 lines because all addresses are seen in one file.
 
 use crate::domain::{Code, Outcome, ScanReply, ScanText, Source, State as OrderState};
 use crate::web::guard::{Through, guard};
 use crate::web::port::{OrderAct, OrdersQuery, Reply, Request, WritebackAct, WritebacksQuery};
 use crate::web::problem::{HttpCode, Problem, scan_response};
-use crate::web::{Context, documents, events, page};
+use crate::web::{Context, documents, events, lease, page};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, Query, State};
@@ -49,6 +51,8 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/api/writebacks", get(writebacks))
         .route("/api/writebacks/{id}/{act}", post(writeback))
         .route("/api/events", get(follow))
+        .route("/api/update/lease", post(update_lease))
+        .route("/api/hooks/cartoncloud/{secret}", post(hook))
         .fallback(|uri: Uri| async move {
             let path: String = uri.path().chars().take(100).collect();
             Problem::http(HttpCode::NotFound, format!("There is no {path} here."))
@@ -211,6 +215,31 @@ async fn status(State(context): Ctx) -> Answer {
     said(context.station.ask(Request::Status).await)
 }
 
+/// CartonCloud's webhook or custom button: the body is the order as it was then, of which only the id
+/// is believed. Answered at once, because the sender waits for nobody.
+async fn hook(
+    State(context): Ctx,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let Path(secret) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
+    if !context.keys.is_hook(&secret) {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "There is no such address here.",
+        ));
+    }
+    let order: Value = json_body(&headers, body).await?;
+    let uuid = order
+        .get("id")
+        .and_then(Value::as_str)
+        .filter(|id| id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'))
+        .ok_or_else(|| Problem::bad("The body is a sale order with its id."))?
+        .to_ascii_lowercase();
+    said(context.station.ask(Request::Hook { uuid }).await)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OrdersParams {
@@ -338,6 +367,38 @@ async fn writeback(
     let source = source(through, body.user)?;
     let request = Request::Writeback { id, act, source };
     said(context.station.ask(request).await)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeaseBody {
+    quiet_s: u32,
+    patience_s: u32,
+}
+
+/// Only for the updater on this machine: whoever holds it keeps the bench from working.
+async fn update_lease(
+    State(context): Ctx,
+    Extension(through): Extension<Through>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let LeaseBody {
+        quiet_s,
+        patience_s,
+    } = json_body(&headers, body).await?;
+    if through != Through::Cli {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "The lease is only given over the control socket.",
+        ));
+    }
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    Ok(lease::stream(
+        context.station.clone(),
+        seconds(quiet_s),
+        seconds(patience_s),
+    ))
 }
 
 async fn follow(State(context): Ctx) -> Answer {

@@ -49,6 +49,19 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
             })
         })
         .collect();
+    let deeds: Vec<Value> = order
+        .deeds
+        .iter()
+        .map(|deed| {
+            json!({
+                "at": rfc3339(deed.at),
+                "what": deed.what,
+                "trigger": deed.by.trigger,
+                "user": deed.by.user,
+                "reason": deed.reason,
+            })
+        })
+        .collect();
     json!({
         "id": order.id,
         "order": order.number,
@@ -58,6 +71,7 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
         "shipments": shipments,
         "pages": pages,
         "writebacks": writebacks,
+        "deeds": deeds,
         "created": rfc3339(order.created),
         "updated": rfc3339(order.updated),
     })

@@ -90,7 +90,7 @@ fn chunk(event: &Event) -> Bytes {
     format!("event: {}\ndata: {}\n\n", event.kind.as_str(), event.data).into()
 }
 
-struct Chunks(mpsc::Receiver<Bytes>);
+pub(super) struct Chunks(pub(super) mpsc::Receiver<Bytes>);
 
 impl hyper::body::Body for Chunks {
     type Data = Bytes;

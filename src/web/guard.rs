@@ -22,6 +22,9 @@ use sha2::{Digest as _, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+/// Where CartonCloud's custom button calls.
+pub(super) const HOOK: &str = "/api/hooks/cartoncloud/";
+
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
@@ -50,15 +53,27 @@ pub(super) struct Keys {
     session: SecretString,
     /// Cookies do not know ports: the name does.
     cookie: String,
+    /// SHA-256 of the secret part of the custom button's address; none: there is no such address.
+    hook: Option<[u8; 32]>,
 }
 
 impl Keys {
-    pub(super) fn new(token: &SecretString, session: SecretString, port: u16) -> Self {
+    pub(super) fn new(
+        token: &SecretString,
+        session: SecretString,
+        port: u16,
+        hook: Option<&SecretString>,
+    ) -> Self {
         Self {
+            hook: hook.map(|secret| digest(secret.expose_secret())),
             token: digest(token.expose_secret()),
             session,
             cookie: format!("printstation-{port}"),
         }
+    }
+
+    pub(super) fn is_hook(&self, text: &str) -> bool {
+        self.hook.is_some_and(|hook| digest(text) == hook)
     }
 
     pub(super) fn is_token(&self, text: &str) -> bool {
@@ -163,7 +178,10 @@ fn admit(
         ));
     }
     // The page itself, to ask for the token; and the address that takes it.
-    let public = path == "/" && reads || path == "/api/session" && is_own_origin(headers);
+    let public = path == "/" && reads
+        || path == "/api/session" && is_own_origin(headers)
+        // Whoever calls it has no header of ours to send: its secret is in the address.
+        || path.starts_with(HOOK);
     if public || reads && from.to_canonical().is_loopback() {
         return Ok(Through::Http);
     }

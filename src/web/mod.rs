@@ -9,6 +9,7 @@ mod api;
 pub mod documents;
 mod events;
 mod guard;
+mod lease;
 mod page;
 mod port;
 mod problem;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub control: PathBuf,
     /// Bearer token.
     pub token: SecretString,
+    /// `cartoncloud.hook_secret`: the secret part of the custom button's address.
+    pub hook_secret: Option<SecretString>,
     /// Names, beside addresses and `localhost`, under which browsers may come.
     pub hosts: Vec<String>,
 }

@@ -31,6 +31,11 @@ pub enum Request {
         /// As for a scan.
         wait: Option<Duration>,
     },
+    /// CartonCloud's custom button asks for a label. A hint: the order is read again first.
+    Hook {
+        /// UUID of the sale order.
+        uuid: String,
+    },
     /// The status document (contract 24).
     Status,
     /// Orders, newest first, as documents (contract 24).
@@ -58,6 +63,13 @@ pub enum Request {
         /// Who and through what.
         source: Source,
     },
+    /// Rest for an update, or rest on; `{"lease":"granted"|"waiting"}`.
+    Rest {
+        /// Nobody must have asked anything for so long.
+        quiet: Duration,
+    },
+    /// The update is over, or given up.
+    WorkOn,
 }
 
 /// What may be done about a writeback over HTTP.

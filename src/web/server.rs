@@ -115,7 +115,12 @@ pub async fn serve(settings: Settings, station: Station) -> Result<Serving, Star
     let session = SecretString::from(token::random_hex()?);
     let context = Arc::new(Context {
         station,
-        keys: Keys::new(&settings.token, session, web.port()),
+        keys: Keys::new(
+            &settings.token,
+            session,
+            web.port(),
+            settings.hook_secret.as_ref(),
+        ),
         hosts: settings.hosts,
         page: page::of_bench(&settings.station, &settings.command_prefix),
         stopping: stopping.clone(),

@@ -62,6 +62,7 @@ async fn bench(answer: impl Fn(&Request) -> Option<Reply> + Send + 'static) -> B
         listen: "127.0.0.1:0".parse().unwrap(),
         control: dir.path().join(CONTROL_SOCKET),
         token: TOKEN.into(),
+        hook_secret: Some("hook-secret".into()),
         hosts: vec!["bench-1.local".into()],
     };
     let serving = serve(settings, station).await.unwrap();
@@ -99,6 +100,9 @@ async fn friendly() -> Bench {
             Request::Orders(_) => Reply::Lines(vec![json!({"id": "a"}), json!({"id": "b"})]),
             Request::Writebacks(_) => Reply::Lines(vec![]),
             Request::Writeback { .. } => Reply::Document(json!({"id": "cc:u#1"})),
+            Request::Hook { uuid } => Reply::Document(json!({ "hook": uuid })),
+            Request::Rest { .. } => Reply::Document(json!({"lease": "granted"})),
+            Request::WorkOn => Reply::Document(json!({"lease": "over"})),
             Request::Order { .. } => Reply::NotFound {
                 detail: "no such order".into(),
             },
@@ -167,6 +171,52 @@ impl Bench {
         let start = page.head.find("set-cookie: ").expect("a cookie") + "set-cookie: ".len();
         page.head[start..].split(';').next().unwrap().to_owned()
     }
+}
+
+#[tokio::test]
+async fn the_lease_of_an_update_is_not_given_over_the_network() {
+    let bench = friendly().await;
+    let answer = bench
+        .post("/api/update/lease", r#"{"quiet_s":0,"patience_s":1}"#)
+        .await;
+    assert_eq!(answer.status, 404, "{}", answer.body);
+    assert!(bench.asked().is_empty(), "{:?}", bench.asked());
+}
+
+#[tokio::test]
+async fn a_hook_needs_its_secret_and_is_believed_no_more_than_an_order_id() {
+    let bench = friendly().await;
+    let json = "Content-Type: application/json\r\n";
+    let uuid = "5843E0A9-1111-41a0-a6da-d1ed03dd7f25";
+    let order = format!(r#"{{"id":"{uuid}","status":"PACKED"}}"#);
+    let call = |secret: &'static str, body: String| {
+        let bench = &bench;
+        async move {
+            let line = format!("POST /api/hooks/cartoncloud/{secret}");
+            bench.tcp(&line, json, &body).await
+        }
+    };
+    assert_eq!(call("wrong", order.clone()).await.status, 404);
+    for body in [
+        "{}",
+        r#"{"id":7}"#,
+        r#"{"id":"../../etc/passwd"}"#,
+        "no json",
+    ] {
+        assert_eq!(
+            call("hook-secret", body.to_owned()).await.status,
+            400,
+            "{body}"
+        );
+    }
+    assert!(bench.asked().is_empty(), "{:?}", bench.asked());
+    let answer = call("hook-secret", order).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(
+        answer.body.contains(&uuid.to_ascii_lowercase()),
+        "{}",
+        answer.body
+    );
 }
 
 #[tokio::test]
@@ -252,7 +302,7 @@ async fn readers_beyond_this_machine_need_the_token_and_this_machine_does_not() 
     let (_stop, stopping) = watch::channel(false);
     let context = Arc::new(Context {
         station,
-        keys: guard::Keys::new(&TOKEN.into(), "session".into(), 1),
+        keys: guard::Keys::new(&TOKEN.into(), "session".into(), 1, None),
         hosts: vec![],
         page: page::of_bench("b", ""),
         stopping,
@@ -661,6 +711,7 @@ async fn a_drain_lets_a_request_under_way_end() {
         listen: "127.0.0.1:0".parse().unwrap(),
         control: control.clone(),
         token: TOKEN.into(),
+        hook_secret: None,
         hosts: vec![],
     };
     let serving = serve(settings, station).await.unwrap();

@@ -235,6 +235,20 @@ impl World {
                 let reachable = self.cloud.probe();
                 self.replies.push(Input::Probed { reachable });
             }
+            Effect::Tally { since } => {
+                let orders = self.memory.orders().filter(|o| o.updated >= since);
+                let orders = (!refused).then(|| orders.cloned().collect());
+                self.replies.push(Input::Tallied { orders });
+            }
+            Effect::HandOver { printer, sheets } => {
+                let trouble = self.printers.entry(printer).or_default().trouble;
+                let result = trouble.map_or(Ok(()), Err);
+                if result.is_ok() {
+                    self.paper.extend(sheets.into_iter().map(Paper::Ticket));
+                }
+                self.replies.push(Input::HandedOver { result });
+            }
+            Effect::TestLabel { code, .. } => self.paper.push(Paper::Ticket(vec![code])),
             Effect::Ticket { lines, .. } => {
                 self.to_announce.retain(|number| !lines.contains(number));
                 self.paper.push(Paper::Ticket(lines));

@@ -6,7 +6,7 @@ use printstation::domain::{
     ActId, Order, OrderId, Outcome, PageState, SaleOrder, ScanReply, ScanText, Source, State,
     Timestamp,
 };
-use printstation::station::{Ask, AskKind, Input, Token, WritebackVerb};
+use printstation::station::{Ask, AskKind, Input, Press, Token, WritebackVerb};
 
 impl World {
     /// Scans at the bench and lets everything come to rest; the last thing said to this scan.
@@ -48,6 +48,26 @@ impl World {
             },
         });
         token
+    }
+
+    /// A hand on the button; what the station says to it.
+    pub fn press(&mut self, press: Press) -> ScanReply {
+        if press == Press::ReprintLast {
+            for number in self.last_scanned.values().cloned().collect::<Vec<_>>() {
+                self.allow(&number, "REPRINT");
+                self.is_there(&number);
+            }
+        }
+        let numbers: Vec<String> = self.asked_about.values().cloned().collect();
+        numbers.iter().for_each(|number| self.is_there(number));
+        let token = self.new_token(String::new());
+        self.handle(Input::Press {
+            token: Some(token),
+            button: "button".to_owned(),
+            press,
+        });
+        self.run();
+        self.reply_to(token)
     }
 
     pub fn ask(&mut self, kind: AskKind, order: &str) -> ScanReply {

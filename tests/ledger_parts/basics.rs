@@ -119,6 +119,7 @@ fn a_full_ledger_refuses_new_work_and_never_work_that_goes_on_or_ends() {
         vec![Record::Bench {
             seq: 1,
             paused: true,
+            closed: printstation::domain::Timestamp(7),
         }],
     );
     for id in 1..last {
@@ -140,6 +141,7 @@ fn a_full_ledger_refuses_new_work_and_never_work_that_goes_on_or_ends() {
     let (_, again) = Ledger::open(small, NOW).unwrap();
     assert_eq!(again.acts, [act(last, 1)]);
     assert!(again.paused);
+    assert_eq!(again.closed, printstation::domain::Timestamp(7));
 }
 
 #[test]

@@ -121,8 +121,11 @@ fn half_of_a_commit_that_was_never_acknowledged_is_not_believed() {
         bytes[second..second + 10].fill(0);
         bytes[before + half..second + half + 10].fill(0);
     });
-    // sled heard of it, as it would not have in a real cut.
-    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    // sled may have heard of it, as it would not have in a real cut.
+    let index = dir.path().join("index");
+    if index.exists() {
+        std::fs::remove_dir_all(index).unwrap();
+    }
     let (_, recovered) = open(dir.path());
     assert_eq!(recovered.orders, [held(1, 1)]);
     assert_eq!(recovered.acts, []);

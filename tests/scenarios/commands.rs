@@ -291,10 +291,11 @@ scenarios! {
         expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (3, 4));
     }
 
-    fn a_test_prints_a_ticket_and_the_hand_over_list_is_not_promised(w) {
+    fn test_and_status_print_and_close_day_asks_first(w) {
         w.command("TEST");
         w.command("STATUS");
         expect_eq!(w, w.tickets().len(), 2);
-        expect_eq!(w, w.command("CLOSE-DAY").outcome, Outcome::Refused);
+        expect_eq!(w, w.command("CLOSE-DAY").outcome, Outcome::Question);
+        expect_eq!(w, w.tickets().len(), 2);
     }
 }

@@ -206,6 +206,24 @@ scenarios! {
         expect_eq!(w, w.cloud.count(Call::Buy), 0);
     }
 
+    fn an_address_is_never_opened_and_only_its_known_forms_name_an_order(w) {
+        w.order("12345");
+        w.order("https://evil.example/12345");
+        expect_eq!(w, w.scan("https://evil.example/12345").code, Some(Code::OrderNotFound));
+        expect_eq!(w, w.cloud.count(Call::Find), 0);
+        let reply = w.scan("https://app.example.com/SaleOrders/view/12345");
+        expect_eq!(w, (reply.outcome, reply.order.as_deref()), (Outcome::Printed, Some("12345")));
+    }
+
+    fn gs1_data_names_the_order_it_carries_and_noise_names_none(w) {
+        w.order("PO-77");
+        let reply = w.scan("]C1400PO-77");
+        expect_eq!(w, (reply.outcome, reply.order.as_deref()), (Outcome::Printed, Some("PO-77")));
+        expect_eq!(w, w.scan("]C10109521101530001").code, Some(Code::OrderNotFound));
+        expect_eq!(w, w.scan("PO-77\u{1d}").code, Some(Code::OrderNotFound));
+        expect_eq!(w, w.cloud.count(Call::Find), 1);
+    }
+
     fn in_arm_mode_a_scan_arms_and_a_yes_ships(w) {
         w.configure(|s| s.mode = ScanMode::Arm);
         w.order("WEB-1");

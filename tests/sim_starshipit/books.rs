@@ -194,7 +194,7 @@ async fn printers_start_with_starshipit_and_put_their_labels_into_the_folder() {
         "=127.0.0.1:0",
         "a/b=127.0.0.1:0",
         "label=nowhere",
-        "label=127.0.0.1:0,tspl",
+        "label=127.0.0.1:0,pcl",
         "label=127.0.0.1:0,zpl,9",
         "label=127.0.0.1:0,zpl,203,x",
     ] {

@@ -117,3 +117,23 @@ async fn s17_copy_reply_lost_is_unknown_and_the_look_finds_the_new_order() {
     assert_unknown(bench.client.replace(&bench.main, id).await);
     copies(&["S17=lost"]).await;
 }
+
+#[tokio::test]
+async fn a_packing_slip_is_a_document_of_its_own_and_buys_nothing() {
+    let bench = Bench::with(&[]).await;
+    let id = bench.order(Seed::number("SO-1"));
+    let nobody = bench
+        .client
+        .packing_slip(&bench.main, id + 1000, Priority::Scan)
+        .await;
+    assert!(nobody.is_err(), "{nobody:?}");
+    let (meta, bytes) = bench
+        .client
+        .packing_slip(&bench.main, id, Priority::Scan)
+        .await
+        .unwrap();
+    assert_eq!(meta.label_type, printstation::starshipit::PACKING_SLIP);
+    assert_eq!(meta.len as usize, bytes.len());
+    assert!(bytes.starts_with(b"%PDF"));
+    assert_eq!(bench.sold(), 0);
+}

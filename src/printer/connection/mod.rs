@@ -1,11 +1,12 @@
 //! How bytes travel: opened per page, moved with deadlines, without meaning.
 //!
-//! Two kinds of line (`tcp`, `usb`) offer the same few primitives; sending, asking and ending are
+//! Three kinds of line (`tcp`, `usb`, `serial`) offer the same few primitives; sending, asking and ending are
 //! written once, on top of them. A byte that the kernel accepted is not a byte that the printer
 //! has: `pending` says what is still on this side, and only a drained line counts as sent.
 
 pub(super) mod file;
 mod ioctl;
+pub(super) mod serial;
 pub(super) mod tcp;
 pub(super) mod usb;
 
@@ -29,6 +30,8 @@ pub(super) enum Line {
     Tcp(tcp::TcpLine),
     /// A `usblp` device (or, in tests, a pty or FIFO).
     Usb(usb::UsbLine),
+    /// A serial port.
+    Serial(serial::SerialLine),
 }
 
 /// What came back for a question.
@@ -46,6 +49,7 @@ impl Line {
         match self {
             Self::Tcp(line) => line.write(bytes).await,
             Self::Usb(line) => line.write(bytes).await,
+            Self::Serial(line) => line.write(bytes).await,
         }
     }
 
@@ -53,6 +57,7 @@ impl Line {
         match self {
             Self::Tcp(line) => line.read(buffer).await,
             Self::Usb(line) => line.read(buffer).await,
+            Self::Serial(line) => line.read(buffer).await,
         }
     }
 
@@ -61,6 +66,7 @@ impl Line {
         match self {
             Self::Tcp(line) => line.pending(),
             Self::Usb(line) => line.pending(),
+            Self::Serial(line) => line.pending(),
         }
     }
 
@@ -68,7 +74,7 @@ impl Line {
     fn trouble(&self) -> Option<String> {
         match self {
             Self::Tcp(line) => line.trouble(),
-            Self::Usb(_) => None,
+            Self::Usb(_) | Self::Serial(_) => None,
         }
     }
 
@@ -78,6 +84,10 @@ impl Line {
         match self {
             Self::Tcp(line) => line.discard_input(),
             Self::Usb(line) => {
+                line.discard_input();
+                true
+            }
+            Self::Serial(line) => {
                 line.discard_input();
                 true
             }
@@ -171,6 +181,18 @@ impl Line {
                 Err(_) => return Heard::Bytes(Vec::new()),
             }
         }
+        self.hear(deadline.duration_since(Instant::now()), most, is_complete)
+            .await
+    }
+
+    /// Listens to what the printer says by itself.
+    pub async fn hear(
+        &mut self,
+        budget: Duration,
+        most: usize,
+        is_complete: impl Fn(&[u8]) -> bool,
+    ) -> Heard {
+        let deadline = Instant::now() + budget;
         let mut heard = Vec::new();
         let mut buffer = [0; 512];
         while heard.len() < most && !is_complete(&heard) {
@@ -193,7 +215,7 @@ impl Line {
     /// unread input resets it, and a reset may cost the printer the tail of the label.
     pub async fn finish(mut self, wait: Duration) -> LineEnd {
         let deadline = Instant::now() + wait;
-        if let Self::Usb(_) = self {
+        if let Self::Usb(_) | Self::Serial(_) = self {
             return LineEnd::Closed; // drained already; there is no peer's end to wait for
         }
         if let Self::Tcp(line) = &mut self
@@ -217,15 +239,17 @@ impl Line {
     /// Drops the line so that nothing more of the label arrives: a plain close would go on sending
     /// what the kernel holds, and the label could come out minutes after it was given up.
     pub fn abort(self) {
-        if let Self::Tcp(line) = &self {
-            line.reset_on_close();
+        match &self {
+            Self::Tcp(line) => line.reset_on_close(),
+            Self::Serial(line) => line.drop_output(),
+            Self::Usb(_) => {} // usblp cancels what is under way by itself
         }
     }
 
     /// The `usblp` status byte, where there is one.
     pub async fn device_status(&self, budget: Duration) -> Option<u8> {
         match self {
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Serial(_) => None,
             Self::Usb(line) => line.device_status(budget).await,
         }
     }

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +69,18 @@ impl UsbLine {
             fd: Arc::new(fd),
             can_read,
         })
+    }
+
+    /// An open device, for lines that set it up themselves.
+    pub(super) fn on(fd: OwnedFd, can_read: bool) -> Self {
+        Self {
+            fd: Arc::new(fd),
+            can_read,
+        }
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&*self.fd)
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -156,7 +168,7 @@ fn is_not_now(error: rustix::io::Errno) -> bool {
 }
 
 /// Whether it can be read too comes with it.
-fn open_blocking(path: &Path) -> io::Result<(OwnedFd, bool)> {
+pub(super) fn open_blocking(path: &Path) -> io::Result<(OwnedFd, bool)> {
     let kind = FileType::from_raw_mode(rustix::fs::stat(path)?.st_mode);
     let access = match kind {
         FileType::CharacterDevice => OFlags::RDWR,
@@ -171,14 +183,17 @@ fn open_blocking(path: &Path) -> io::Result<(OwnedFd, bool)> {
 
 /// A USB printer that the kernel knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Found {
-    path: PathBuf,
-    serial: String,
-    vendor: Option<u16>,
-    product: Option<u16>,
+pub(in crate::printer) struct Found {
+    pub path: PathBuf,
+    pub serial: String,
+    pub vendor: Option<u16>,
+    pub product: Option<u16>,
+    /// Its IEEE-1284 device id; empty when it has none.
+    pub device_id: String,
 }
 
-fn list(sysfs: &Path) -> Vec<Found> {
+/// The USB printers that are plugged in.
+pub(in crate::printer) fn list(sysfs: &Path) -> Vec<Found> {
     let Ok(entries) = fs::read_dir(sysfs) else {
         return Vec::new(); // no USB printer was ever plugged in
     };
@@ -195,6 +210,10 @@ fn list(sysfs: &Path) -> Vec<Found> {
                 serial: read("serial").trim().to_owned(),
                 vendor: hex("idVendor"),
                 product: hex("idProduct"),
+                device_id: fs::read_to_string(entry.path().join("device/ieee1284_id"))
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned(),
             })
         })
         .collect();
@@ -252,13 +271,27 @@ pub(in crate::printer) fn language(device: &UsbDevice, sysfs: &Path) -> Result<L
     language_of(&id).ok_or_else(|| format!("its IEEE-1284 device id is \"{}\"", id.trim()))
 }
 
-fn language_of(id: &str) -> Option<Language> {
-    let commands = id.split(';').find_map(|field| {
+/// A field of an IEEE-1284 device id, by its short or long key.
+pub(in crate::printer) fn field<'a>(id: &'a str, keys: [&str; 2]) -> Option<&'a str> {
+    id.split(';').find_map(|field| {
         let (key, value) = field.split_once(':')?;
-        let key = key.trim();
-        (key.eq_ignore_ascii_case("CMD") || key.eq_ignore_ascii_case("COMMAND SET"))
-            .then(|| value.to_ascii_uppercase())
-    })?;
+        let is_key = keys.iter().any(|k| key.trim().eq_ignore_ascii_case(k));
+        is_key.then_some(value.trim())
+    })
+}
+
+/// The language of an IEEE-1284 device id.
+pub(in crate::printer) fn language_of(id: &str) -> Option<Language> {
+    language_of_commands(field(id, ["CMD", "COMMAND SET"])?).or_else(|| {
+        // QL printers say "PT-CBP" like the tape printers, whose rows are others.
+        let model = field(id, ["MDL", "MODEL"])?;
+        model.starts_with("QL-").then_some(Language::BrotherQl)
+    })
+}
+
+/// The language of a list of command sets, as device ids and mDNS have it.
+pub(in crate::printer) fn language_of_commands(commands: &str) -> Option<Language> {
+    let commands = commands.to_ascii_uppercase();
     // Order: a printer with several emulations is best driven by the one with the best status.
     [
         ("ZPL", Language::Zpl),
@@ -324,6 +357,8 @@ mod tests {
             "0230",
             "MFG:TSC;COMMAND SET:TSPL2,EPL;",
         );
+        let found = list(&sysfs);
+        assert_eq!(found[0].device_id, "MFG:TSC;COMMAND SET:TSPL2,EPL;");
         let several = find(&UsbDevice::Any, &sysfs).unwrap_err();
         assert!(several.contains("usb:TSC9, usb:XYZ1"), "{several}");
         let serial = UsbDevice::Serial("XYZ1".to_owned());
@@ -338,6 +373,14 @@ mod tests {
             language(&UsbDevice::VidPid(0x1203, 0x0230), &sysfs),
             Ok(Language::Tspl)
         );
+    }
+
+    #[test]
+    fn a_brother_is_known_by_its_model() {
+        let id = "MFG:Brother;CMD:PT-CBP;MDL:QL-1110NWB;CLS:PRINTER;";
+        assert_eq!(language_of(id), Some(Language::BrotherQl));
+        let tape = "MFG:Brother;CMD:PT-CBP;MDL:PT-P700;CLS:PRINTER;";
+        assert_eq!(language_of(tape), None);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use crate::domain::Bitmap;
 use crate::printer::settings::AfterLabel;
 use std::io::Write as _;
 
+/// Resets the printer, as switching it off and on: EPL2 has no other way to drop a label that
+/// waits for paper.
+pub(crate) const CANCEL: &[u8] = b"\r\n^@\r\n";
 /// Ends a command or picture row that was left open and forgets the label.
 pub(crate) const CLEAR: &[u8] = b"\r\nN\r\n";
 

@@ -3,9 +3,12 @@
 //! Every language gets the same picture (1 = black); what differs is noted in its file. Offsets
 //! are applied to the picture before it is encoded, so that they mean the same everywhere.
 
+pub mod brother_ql;
 pub mod epl;
 pub mod escpos;
+pub mod pdf;
 pub mod png;
+pub mod pwg;
 pub mod tspl;
 pub mod zpl;
 
@@ -28,6 +31,10 @@ pub struct Options {
     pub offset: (i32, i32),
     /// ZPL: `:Z64:` instead of run lengths.
     pub z64: bool,
+    /// Width and length of one label as it is sold, millimetres; Brother heads depend on it.
+    pub media_mm: (f64, f64),
+    /// PWG raster: a byte for each dot, for printers that take no 1-bit pictures.
+    pub gray: bool,
 }
 
 impl Default for Options {
@@ -39,6 +46,8 @@ impl Default for Options {
             after_label: None,
             offset: (0, 0),
             z64: false,
+            media_mm: (100.0, 150.0),
+            gray: false,
         }
     }
 }
@@ -55,6 +64,8 @@ impl From<&Settings> for Options {
                 mm_to_dots(s.offset_mm.1, s.dpi),
             ),
             z64: s.z64,
+            media_mm: s.media_mm,
+            gray: false,
         }
     }
 }
@@ -66,7 +77,49 @@ pub fn encode(language: Language, page: &Bitmap, options: &Options) -> Vec<u8> {
         Language::Epl => epl::encode(page, options),
         Language::Tspl => tspl::encode(page, options),
         Language::Escpos => escpos::encode(page, options),
+        Language::BrotherQl => brother_ql::encode(page, options),
+        Language::Pwg => pwg::encode(page, options),
+        Language::Pdf => pdf::encode(page, options),
         Language::Png | Language::Auto => png::encode(page, options),
+    }
+}
+
+/// What makes the printer forget a label that a broken line left half in it. `is_heard`: it has
+/// just answered a question, which languages without immediate commands do only between commands.
+pub(crate) fn clear(language: Language, (width, height): (u32, u32), is_heard: bool) -> Vec<u8> {
+    // Line ends fill up a picture that was left open, and mean nothing between commands.
+    let fill = |end: &[u8]| {
+        let bytes = if is_heard {
+            0
+        } else {
+            (width.div_ceil(8) * height).min(MOST_FILL)
+        };
+        let mut out = b"\r\n".repeat(bytes as usize / 2);
+        out.extend_from_slice(end);
+        out
+    };
+    match language {
+        Language::Zpl => zpl::CLEAR.to_vec(),
+        Language::Epl => fill(epl::CLEAR),
+        Language::Tspl => fill(tspl::CLEAR),
+        Language::Escpos => escpos::clear(width),
+        Language::BrotherQl => brother_ql::CLEAR.to_vec(),
+        Language::Pwg | Language::Pdf | Language::Png | Language::Auto => Vec::new(),
+    }
+}
+
+/// Largest picture that is filled up, bytes: 4x8 inches at 300 dpi.
+const MOST_FILL: u32 = 1200 / 8 * 2400;
+
+/// Cancels at once what the printer holds and has not printed.
+pub(crate) fn cancel(language: Language) -> &'static [u8] {
+    match language {
+        Language::Zpl => zpl::CLEAR,
+        Language::Tspl => tspl::CANCEL,
+        Language::Escpos => escpos::CANCEL,
+        Language::Epl => epl::CANCEL,
+        Language::BrotherQl => &brother_ql::CLEAR,
+        Language::Pwg | Language::Pdf | Language::Png | Language::Auto => &[],
     }
 }
 

@@ -9,8 +9,10 @@ use crate::domain::Bitmap;
 use crate::printer::settings::AfterLabel;
 use std::io::Write as _;
 
-/// Ends a picture that was left open.
-pub(crate) const CLEAR: &[u8] = b"\x1b!.\r\n";
+/// Cancels what is waiting, at once.
+pub(crate) const CANCEL: &[u8] = b"\x1b!.\r\n";
+/// The same, and forgets the picture so far.
+pub(crate) const CLEAR: &[u8] = b"\x1b!.\r\nCLS\r\n";
 
 /// The page as one TSPL label.
 pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {

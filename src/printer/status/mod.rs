@@ -3,7 +3,10 @@
 //! Pure: queries and their answers as bytes. Answers are hostile text: what does not read exactly
 //! as the manual says is no answer at all, and at most `MOST` bytes are ever looked at.
 
+mod brother_ql;
+mod epl;
 mod escpos;
+pub(super) mod ipp;
 mod tspl;
 mod zpl;
 
@@ -25,6 +28,22 @@ pub(crate) struct Seen {
     pub busy: bool,
     /// Labels it ever printed, where it counts.
     pub counter: Option<u64>,
+    /// The labels in it, where it tells.
+    pub stock: Option<Stock>,
+}
+
+/// What a printer tells about the labels in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stock {
+    /// Length of one label, dots.
+    Length(u32),
+    /// Width and length, millimetres; a roll has length 0.
+    Tape {
+        /// Across the head.
+        width_mm: u8,
+        /// Along the feed.
+        length_mm: u8,
+    },
 }
 
 impl Seen {
@@ -46,6 +65,10 @@ pub(crate) enum Protocol {
     Escpos,
     /// `<ESC>!?`.
     Tspl,
+    /// `^ee`.
+    Epl,
+    /// `ESC i S`, and what it says by itself.
+    BrotherQl,
 }
 
 impl Protocol {
@@ -55,8 +78,9 @@ impl Protocol {
             Language::Zpl => Some(Self::Zpl),
             Language::Escpos => Some(Self::Escpos),
             Language::Tspl => Some(Self::Tspl),
-            // EPL's `^ee` is answered by few printers and differs between them.
-            Language::Epl | Language::Png | Language::Auto => None,
+            Language::Epl => Some(Self::Epl),
+            Language::BrotherQl => Some(Self::BrotherQl),
+            Language::Pwg | Language::Pdf | Language::Png | Language::Auto => None,
         }
     }
 
@@ -66,6 +90,8 @@ impl Protocol {
             Self::Zpl => Language::Zpl,
             Self::Escpos => Language::Escpos,
             Self::Tspl => Language::Tspl,
+            Self::Epl => Language::Epl,
+            Self::BrotherQl => Language::BrotherQl,
         }
     }
 
@@ -76,7 +102,37 @@ impl Protocol {
             Self::Zpl => zpl::STATUS.to_vec(),
             Self::Escpos => status_query(),
             Self::Tspl => tspl::QUERY.to_vec(),
+            Self::Epl => epl::QUERY.to_vec(),
+            Self::BrotherQl => brother_ql::QUERY.to_vec(),
         }
+    }
+
+    /// What names the fault when the printer only says that it is paused.
+    pub fn why_paused(self) -> Option<&'static [u8]> {
+        (self == Self::Zpl).then_some(zpl::ERRORS)
+    }
+
+    /// Reads the answer to `why_paused`: a better state, or none.
+    pub fn parse_why(self, answer: &[u8]) -> Option<Seen> {
+        match self {
+            Self::Zpl => zpl::parse_errors(answer.get(..answer.len().min(MOST))?),
+            _ => None,
+        }
+    }
+
+    /// Whether the answer to `why_paused` is whole.
+    pub fn is_why_complete(self, answer: &[u8]) -> bool {
+        answer.contains(&zpl::ETX)
+    }
+
+    /// The printer tells by itself how a label goes, and must not be asked meanwhile.
+    pub fn tells_by_itself(self) -> bool {
+        self == Self::BrotherQl
+    }
+
+    /// Of what the printer told by itself: nothing more is to be waited for.
+    pub fn is_settled(self, heard: &[u8]) -> bool {
+        self == Self::BrotherQl && brother_ql::is_settled(heard)
     }
 
     /// Whether nothing more is to be waited for.
@@ -85,6 +141,8 @@ impl Protocol {
             Self::Zpl => zpl::is_complete(answer, counter),
             Self::Escpos => answer.len() >= escpos::ANSWERS,
             Self::Tspl => !answer.is_empty(),
+            Self::Epl => epl::is_complete(answer),
+            Self::BrotherQl => answer.len() >= brother_ql::LENGTH,
         }
     }
 
@@ -95,6 +153,8 @@ impl Protocol {
             Self::Zpl => zpl::parse(answer),
             Self::Escpos => escpos::parse(answer),
             Self::Tspl => tspl::parse(answer),
+            Self::Epl => epl::parse(answer),
+            Self::BrotherQl => brother_ql::parse(answer),
         }
     }
 }
@@ -107,9 +167,17 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_makes_the_station_panic(answer in proptest::collection::vec(any::<u8>(), 0..300)) {
-            for protocol in [Protocol::Zpl, Protocol::Escpos, Protocol::Tspl] {
+            for protocol in [
+                Protocol::Zpl,
+                Protocol::Escpos,
+                Protocol::Tspl,
+                Protocol::Epl,
+                Protocol::BrotherQl,
+            ] {
                 let _ = protocol.is_complete(&answer, true);
                 let _ = protocol.parse(&answer);
+                let _ = protocol.parse_why(&answer);
+                let _ = protocol.is_settled(&answer);
             }
         }
     }

@@ -2,16 +2,22 @@
 //!
 //! Format: Zebra "Programming Guide for ZPL II", Host Status Return: each line is
 //! `STX fields ETX CR LF`; line 1 holds paper out, pause and formats waiting, line 2 head up,
-//! ribbon out and labels remaining, line 3 the password. The odometer answers in quotes.
+//! ribbon out and labels remaining, line 3 the password. The odometer answers in quotes. `~HS`
+//! knows no jam: a printer that says only "paused" is asked for its errors (`~HQES`), eight
+//! hexadecimal digits of flags.
+//!
+//! The label length in line 1 is measured on die-cut labels and set by `^LL` on rolls; bit 7 of
+//! line 2's first field tells which.
 
-use super::Seen;
+use super::{Seen, Stock};
 use crate::domain::Code;
 
 pub(super) const STATUS: &[u8] = b"~HS\r\n";
+pub(super) const ERRORS: &[u8] = b"~HQES\r\n";
 pub(super) const COUNTER: &[u8] = b"! U1 getvar \"odometer.total_label_count\"\r\n";
 
 const STX: u8 = 2;
-const ETX: u8 = 3;
+pub(super) const ETX: u8 = 3;
 
 pub(super) fn is_complete(answer: &[u8], counter: bool) -> bool {
     let ends = answer.iter().filter(|byte| **byte == ETX).count();
@@ -61,7 +67,44 @@ fn flags(first: &str, second: &str) -> Option<Seen> {
     let waiting = number(&first, 4)?;
     let remaining = number(&second, 8)?;
     seen.busy = waiting > 0 || remaining > 0 || is_set(&first, 7)?;
+    let is_roll = number(&second, 0)? & 0x80 != 0;
+    seen.stock = number(&first, 3)
+        .and_then(|dots| u32::try_from(dots).ok())
+        .filter(|dots| !is_roll && *dots > 0)
+        .map(Stock::Length);
     Some(seen)
+}
+
+/// Flags of the errors' second number, and what they mean.
+const FLAGS: [(u32, Code, &str); 8] = [
+    (0x0004, Code::PrinterCoverOpen, "the head is open"),
+    (0x0001, Code::PrinterMediaOut, "out of labels"),
+    (0x0002, Code::PrinterMediaOut, "out of ribbon"),
+    (0x0008, Code::PrinterCoverOpen, "the cutter is stuck"),
+    (0xf000, Code::PrinterCoverOpen, "labels are jammed"),
+    (0x0030, Code::PrinterPaused, "too hot: it goes on by itself"),
+    (
+        0xc_0000,
+        Code::PrinterMediaOut,
+        "the black mark is not found",
+    ),
+    (0x0fc0, Code::PrinterPaused, "the head is damaged"),
+];
+
+/// The error line of `~HQES`: `ERRORS: 1 00000000 00000004`.
+pub(super) fn parse_errors(answer: &[u8]) -> Option<Seen> {
+    let text = std::str::from_utf8(answer).ok()?;
+    let (_, errors) = text.split_once("ERRORS:")?;
+    let mut words = errors.split_ascii_whitespace();
+    if words.next()? == "0" {
+        return None; // paused by hand, and nothing else
+    }
+    let flags = words.nth(1).filter(|word| word.len() == 8)?;
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    FLAGS
+        .iter()
+        .find(|(bits, _, _)| flags & bits != 0)
+        .map(|(_, code, detail)| Seen::stopped(*code, detail))
 }
 
 fn quoted_number(text: &[u8]) -> Option<u64> {
@@ -116,7 +159,39 @@ mod tests {
         assert!(parse(&with(0, 4, "002")).unwrap().busy);
         assert!(parse(&with(0, 7, "1")).unwrap().busy);
         assert!(parse(&with(1, 8, "00000001")).unwrap().busy);
-        assert_eq!(parse(READY.as_bytes()), Some(Seen::default()));
+        let ready = Seen {
+            stock: Some(Stock::Length(1245)),
+            ..Seen::default()
+        };
+        assert_eq!(parse(READY.as_bytes()), Some(ready));
+        assert_eq!(parse(&with(1, 0, "128")).unwrap().stock, None); // a roll
+    }
+
+    #[test]
+    fn a_jam_is_named_by_the_error_flags() {
+        let answer = |errors: &str| {
+            let text = format!(
+                "\x02\r\n  PRINTER STATUS\r\n   ERRORS:         {errors}\r\n   WARNINGS:       0 00000000 00000000\r\n\x03"
+            );
+            parse_errors(text.as_bytes())
+        };
+        for errors in [
+            "0 00000000 00000000",
+            "1 00000000",
+            "1 00000000 xyz",
+            "",
+            "1 00000000 00010000",
+        ] {
+            assert_eq!(answer(errors), None, "{errors}");
+        }
+        assert_eq!(
+            answer("1 00000000 00011000").unwrap().detail,
+            "labels are jammed"
+        );
+        assert_eq!(
+            answer("1 00000000 00010002").unwrap().code,
+            Some(Code::PrinterMediaOut)
+        );
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! Like a real one it answers questions while it cannot print, takes bytes into its buffer
 //! meanwhile, and prints what it holds when it is cured.
+//!
+//! Long because five languages report the same faults, each in its own bytes, side by side.
 
-use super::{Event, Query, escpos, zpl};
+use super::{Event, Query, brother_ql, epl, escpos, tspl, zpl};
 use crate::domain::{Bitmap, Timestamp};
 use std::collections::VecDeque;
 
@@ -14,6 +16,12 @@ pub enum Speaks {
     Zpl,
     /// ESC/POS, as a receipt printer with a cutter.
     Escpos,
+    /// EPL2, as an older Zebra.
+    Epl,
+    /// TSPL, as a TSC.
+    Tspl,
+    /// Brother QL raster, with the labels that `Options::tape_mm` names.
+    BrotherQl,
 }
 
 /// How a simulated printer is made.
@@ -38,6 +46,8 @@ pub struct Options {
     pub keeps_open_label: bool,
     /// Bytes it takes while it cannot print.
     pub buffer: usize,
+    /// Width and length of the labels in it, millimetres (Brother QL).
+    pub tape_mm: (u8, u8),
 }
 
 impl Options {
@@ -53,6 +63,7 @@ impl Options {
             is_mute_when_unfit: false,
             keeps_open_label: false,
             buffer: 512 * 1024,
+            tape_mm: (102, 153),
         }
     }
 }
@@ -66,6 +77,10 @@ pub enum Fault {
     CoverOpen,
     /// The pause button was pressed.
     Paused,
+    /// No ribbon left.
+    RibbonOut,
+    /// Labels are jammed.
+    Jam,
     /// Takes no more than this.
     Slow {
         /// Bytes per second.
@@ -123,6 +138,8 @@ pub(super) struct State {
     pub paper_out: bool,
     pub cover_open: bool,
     pub paused: bool,
+    pub ribbon_out: bool,
+    pub jammed: bool,
     pub silent: bool,
     pub bytes_per_s: Option<u32>,
     pub cut: bool,
@@ -131,15 +148,17 @@ pub(super) struct State {
 }
 
 impl State {
-    fn is_unfit(&self) -> bool {
-        self.paper_out || self.cover_open || self.paused
+    pub(super) fn is_unfit(&self) -> bool {
+        self.paper_out || self.cover_open || self.paused || self.ribbon_out || self.jammed
     }
 
-    fn apply(&mut self, fault: Fault) {
+    pub(super) fn apply(&mut self, fault: Fault) {
         match fault {
             Fault::PaperOut => self.paper_out = true,
             Fault::CoverOpen => self.cover_open = true,
             Fault::Paused => self.paused = true,
+            Fault::RibbonOut => self.ribbon_out = true,
+            Fault::Jam => self.jammed = true,
             Fault::Slow { bytes_per_s } => self.bytes_per_s = Some(bytes_per_s.max(1)),
             Fault::CutAfter { .. } => self.cut = true,
             Fault::Silent => self.silent = true,
@@ -153,6 +172,52 @@ impl State {
 enum Reader {
     Zpl(zpl::Reader),
     Escpos(escpos::Reader),
+    Epl(epl::Reader),
+    Tspl(tspl::Reader),
+    BrotherQl(brother_ql::Reader),
+}
+
+impl Reader {
+    fn new(options: &Options) -> Self {
+        let (width, height, dpi) = (options.width_dots, options.height_dots, options.dpi);
+        match options.language {
+            Speaks::Zpl => Self::Zpl(zpl::Reader::new(width, height)),
+            Speaks::Escpos => Self::Escpos(escpos::Reader::new(width, dpi)),
+            Speaks::Epl => Self::Epl(epl::Reader::new(width)),
+            Speaks::Tspl => Self::Tspl(tspl::Reader::new(width, height, dpi)),
+            Speaks::BrotherQl => Self::BrotherQl(brother_ql::Reader::default()),
+        }
+    }
+
+    fn feed(&mut self, byte: u8, events: &mut Vec<Event>) {
+        match self {
+            Self::Zpl(reader) => reader.feed(byte, events),
+            Self::Escpos(reader) => reader.feed(byte, events),
+            Self::Epl(reader) => reader.feed(byte, events),
+            Self::Tspl(reader) => reader.feed(byte, events),
+            Self::BrotherQl(reader) => reader.feed(byte, events),
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        match self {
+            Self::Zpl(reader) => reader.is_inside(),
+            Self::Escpos(reader) => reader.is_inside(),
+            Self::Epl(reader) => reader.is_inside(),
+            Self::Tspl(reader) => reader.is_inside(),
+            Self::BrotherQl(reader) => reader.is_inside(),
+        }
+    }
+
+    fn forget(&mut self) {
+        match self {
+            Self::Zpl(reader) => reader.forget(),
+            Self::Escpos(reader) => reader.forget(),
+            Self::Epl(reader) => reader.forget(),
+            Self::Tspl(reader) => reader.forget(),
+            Self::BrotherQl(reader) => reader.forget(),
+        }
+    }
 }
 
 /// The printer.
@@ -174,10 +239,7 @@ pub struct Machine {
 impl Machine {
     /// A printer in good order.
     pub fn new(options: Options) -> Self {
-        let reader = match options.language {
-            Speaks::Zpl => Reader::Zpl(zpl::Reader::new(options.width_dots, options.height_dots)),
-            Speaks::Escpos => Reader::Escpos(escpos::Reader::new(options.width_dots, options.dpi)),
-        };
+        let reader = Reader::new(&options);
         Self {
             options,
             state: State::default(),
@@ -206,10 +268,7 @@ impl Machine {
             if self.state.cut || self.state.stopped || self.state.offline {
                 return (index, answers);
             }
-            match &mut self.reader {
-                Reader::Zpl(reader) => reader.feed(*byte, &mut events),
-                Reader::Escpos(reader) => reader.feed(*byte, &mut events),
-            }
+            self.reader.feed(*byte, &mut events);
             if self.is_inside()
                 || events
                     .iter()
@@ -232,6 +291,7 @@ impl Machine {
                             errors,
                         });
                         self.print_waiting(now);
+                        answers.extend(self.tell());
                     }
                     Event::Query(query) => {
                         self.questions += 1;
@@ -260,10 +320,49 @@ impl Machine {
     }
 
     fn is_inside(&self) -> bool {
-        match &self.reader {
-            Reader::Zpl(reader) => reader.is_inside(),
-            Reader::Escpos(reader) => reader.is_inside(),
+        self.reader.is_inside()
+    }
+
+    /// What it says by itself after a label: only Brother does.
+    fn tell(&self) -> Vec<u8> {
+        if !matches!(self.reader, Reader::BrotherQl(_)) || self.state.silent {
+            return Vec::new();
         }
+        if self.state.is_unfit() {
+            return self.brother(2, 0);
+        }
+        [self.brother(6, 1), self.brother(1, 1), self.brother(6, 0)].concat()
+    }
+
+    /// A status of 32 bytes.
+    fn brother(&self, kind: u8, phase: u8) -> Vec<u8> {
+        let state = &self.state;
+        let flag = u8::from;
+        let mut frame = vec![0; 32];
+        let (width, length) = self.options.tape_mm;
+        for (at, value) in [
+            (0, 0x80),
+            (1, 0x20),
+            (2, b'B'),
+            (3, b'4'),
+            (4, b'C'),
+            (5, b'0'),
+            (8, flag(state.paper_out) | flag(state.ribbon_out) << 1),
+            (
+                9,
+                flag(state.cover_open) << 4 | flag(state.paused) << 5 | flag(state.jammed) << 6,
+            ),
+            (10, width),
+            (11, if length == 0 { 0x0a } else { 0x0b }),
+            (17, length),
+            (18, kind),
+            (19, phase),
+        ] {
+            if let Some(byte) = frame.get_mut(at) {
+                *byte = value;
+            }
+        }
+        frame
     }
 
     fn print_waiting(&mut self, now: Timestamp) {
@@ -307,10 +406,7 @@ impl Machine {
     pub fn end_of_line(&mut self) {
         if self.is_inside() && !self.options.keeps_open_label {
             self.partial += 1;
-            match &mut self.reader {
-                Reader::Zpl(reader) => reader.forget(),
-                Reader::Escpos(reader) => reader.forget(),
-            }
+            self.reader.forget();
         }
     }
 
@@ -350,9 +446,10 @@ impl Machine {
         match query {
             Query::Status => format!(
                 "\x02030,{paper},{pause},{length:04},{waiting:03},0,0,{open_format},000,0,0,0\x03\r\n\
-                 \x02000,0,{head},0,0,2,4,0,{remaining:08},1,000\x03\r\n\x020000,0\x03\r\n",
+                 \x02000,0,{head},{ribbon},0,2,4,0,{remaining:08},1,000\x03\r\n\x020000,0\x03\r\n",
                 paper = flag(state.paper_out),
-                pause = flag(state.paused || state.paper_out || state.cover_open),
+                pause = flag(state.is_unfit()),
+                ribbon = flag(state.ribbon_out),
                 length = self.options.height_dots.min(9999),
                 waiting = self.waiting.len().min(999),
                 open_format = flag(self.is_inside()),
@@ -362,7 +459,9 @@ impl Machine {
             .into_bytes(),
             Query::Errors => {
                 let errors = u32::from(state.paper_out)
+                    | u32::from(state.ribbon_out) << 1
                     | u32::from(state.cover_open) << 2
+                    | u32::from(state.jammed) << 14
                     | u32::from(state.paused) << 16;
                 format!(
                     "\x02\r\n  PRINTER STATUS\r\n   ERRORS:         {} 00000000 {errors:08X}\r\n   \
@@ -385,11 +484,36 @@ impl Machine {
                                 | flag(state.paused) << 3
                                 | flag(state.paper_out) << 5
                         }
+                        3 => flag(state.jammed) << 3,
                         4 if state.paper_out => 0x6c,
                         _ => 0,
                     };
                 vec![byte]
             }
+            Query::EplErrors => {
+                let errors: Vec<&str> = [
+                    (state.paper_out || state.ribbon_out || state.jammed, "07"),
+                    (state.cover_open, "11"),
+                    (state.paused, "12"),
+                ]
+                .into_iter()
+                .filter_map(|(is_so, number)| is_so.then_some(number))
+                .collect();
+                let list = if errors.is_empty() {
+                    "00".to_owned()
+                } else {
+                    errors.join(",")
+                };
+                format!("{list}\r\n").into_bytes()
+            }
+            Query::TsplStatus => vec![
+                flag(state.cover_open)
+                    | flag(state.jammed) << 1
+                    | flag(state.paper_out) << 2
+                    | flag(state.ribbon_out) << 3
+                    | flag(state.paused) << 4,
+            ],
+            Query::BrotherStatus => self.brother(0, 0),
         }
     }
 }

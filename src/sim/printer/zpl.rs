@@ -3,7 +3,7 @@
 //! Written from Zebra's "Programming Guide for ZPL II", one byte at a time. Text and barcode
 //! fields are not drawn; they are named in the label's `errors`.
 
-use super::{Event, MOST_COMMAND, MOST_ROWS, Query};
+use super::{Event, MOST_COMMAND, MOST_ROWS, Query, turned};
 use crate::domain::Bitmap;
 use base64::Engine as _;
 use std::io::Read as _;
@@ -241,18 +241,6 @@ fn draw(image: &mut Bitmap, graphic: &Graphic) {
             }
         }
     }
-}
-
-fn turned(image: &Bitmap) -> Bitmap {
-    let mut out = Bitmap::new_white(image.width, image.height);
-    for y in 0..image.height {
-        for x in 0..image.width {
-            if image.is_black(x, y) {
-                out.set_black(image.width - 1 - x, image.height - 1 - y);
-            }
-        }
-    }
-    out
 }
 
 /// `^GF` parameters: kind, bytes sent, bytes of the picture, bytes of a row, data.
