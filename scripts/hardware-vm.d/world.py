@@ -3,6 +3,7 @@
 count TEXT          answers to exactly this scan
 distinct PATTERN    different scans that fit the pattern
 other PATTERN       answers to scans that fit no such pattern
+others PATTERN      the scans themselves
 outcome TEXT        the last outcome and code of that scan
 """
 import json
@@ -29,6 +30,8 @@ elif what == "distinct":
     print(len({e["scanned"] for e in said if re.fullmatch(arg, e["scanned"])}))
 elif what == "other":
     print(len([e for e in said if not re.fullmatch(arg, e["scanned"])]))
+elif what == "others":
+    print(*[repr(e["scanned"]) for e in said if not re.fullmatch(arg, e["scanned"])])
 elif what == "outcome":
     last = [e for e in said if e["scanned"] == arg][-1:]
     print(*[f"{e['outcome']}/{e['code']}" for e in last])

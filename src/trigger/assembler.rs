@@ -13,6 +13,9 @@ const KEPT: usize = 256;
 /// Silence in the middle of a line after which the line is discarded.
 pub const CUT_OFF: Duration = Duration::from_millis(300);
 
+/// After such a cut a wary assembler takes what follows within this for the rest of the same scan.
+pub const DOUBT: Duration = Duration::from_secs(1);
+
 /// How a scan ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -44,6 +47,10 @@ pub struct Assembler {
     swallowing: bool,
     /// The last byte was CR: a LF now belongs to it.
     after_cr: bool,
+    /// A scan that stalls has a tail, and the tail must not be taken for a scan.
+    wary: bool,
+    /// A scan was cut off by silence a moment ago.
+    doubting: bool,
 }
 
 impl Assembler {
@@ -54,12 +61,27 @@ impl Assembler {
             line: Vec::new(),
             swallowing: false,
             after_cr: false,
+            wary: false,
+            doubting: false,
+        }
+    }
+
+    /// As [`Assembler::new`], for devices whose typing can stall in the middle: what comes within
+    /// [`DOUBT`] after a cut is the tail of what was cut, never a scan. The packer has been told to
+    /// scan again, which takes longer.
+    pub fn wary(end: End) -> Self {
+        Self {
+            wary: true,
+            ..Self::new(end)
         }
     }
 
     /// Takes bytes as they come; appends what they complete.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<Assembled>) {
         for &byte in bytes {
+            if std::mem::take(&mut self.doubting) {
+                self.swallowing = true;
+            }
             let second_half = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
             if self.ends_with(byte) {
                 if !second_half {
@@ -79,6 +101,9 @@ impl Assembler {
 
     /// How long the connection may be silent before [`Assembler::silence`] is due.
     pub fn patience(&self) -> Option<Duration> {
+        if self.doubting {
+            return Some(DOUBT);
+        }
         let begun = !self.line.is_empty() || self.swallowing;
         match self.end {
             End::Suffix => begun.then_some(CUT_OFF),
@@ -99,7 +124,11 @@ impl Assembler {
     /// Nothing came for as long as [`Assembler::patience`] said.
     pub fn silence(&mut self) -> Option<Assembled> {
         match self.end {
-            End::Suffix => self.discard(),
+            End::Suffix if std::mem::take(&mut self.doubting) => None,
+            End::Suffix => {
+                self.doubting = self.wary && (!self.line.is_empty() || self.swallowing);
+                self.discard()
+            }
             End::Idle(_) => self.complete(),
             End::Line => None,
         }
@@ -201,6 +230,29 @@ mod tests {
         assert_eq!(assembler.silence(), None, "it was said once");
         assembler.feed(b"WEB-2\r", &mut out);
         assert_eq!(out.last(), Some(&scan("WEB-2")));
+    }
+
+    #[test]
+    fn the_tail_of_a_scan_that_stalled_is_no_scan() {
+        let mut assembler = Assembler::wary(End::Suffix);
+        let mut out = Vec::new();
+        assembler.feed(b"PICK-2026-0001", &mut out);
+        assert_eq!(assembler.silence(), Some(Assembled::Incomplete));
+        assert_eq!(assembler.patience(), Some(DOUBT));
+        // It stalls twice; its end looks like an order.
+        assembler.feed(b"23", &mut out);
+        assert_eq!(assembler.silence(), None, "it was said once");
+        assembler.feed(b"6789\r\n", &mut out);
+        assert_eq!(out, []);
+        assembler.feed(b"WEB-2\r", &mut out);
+        assert_eq!(out, [scan("WEB-2")]);
+        // A scan that had no end at all is over when the doubt is.
+        assembler.feed(b"WEB-", &mut out);
+        assert_eq!(assembler.silence(), Some(Assembled::Incomplete));
+        assert_eq!(assembler.silence(), None);
+        assert_eq!(assembler.patience(), None);
+        assembler.feed(b"WEB-3\r", &mut out);
+        assert_eq!(out, [scan("WEB-2"), scan("WEB-3")]);
     }
 
     #[test]

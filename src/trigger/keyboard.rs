@@ -84,7 +84,7 @@ fn read_scans(
     let caps = device
         .get_led_state()
         .is_ok_and(|leds| leds.contains(LedCode::LED_CAPSL));
-    let mut decoder = Decoder::new(Keys::new(caps), Assembler::new(scanner.end));
+    let mut decoder = Decoder::new(Keys::new(caps), Assembler::wary(scanner.end));
     let mut out = Vec::new();
     loop {
         let mut ended = None;
@@ -226,7 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn decoder() -> Decoder {
-        Decoder::new(Keys::new(false), Assembler::new(End::Suffix))
+        Decoder::new(Keys::new(false), Assembler::wary(End::Suffix))
     }
 
     fn keys(text: &str) -> impl Iterator<Item = KeyEvent> {
@@ -258,7 +258,10 @@ mod tests {
                 for event in &events[kept_from..] {
                     decoder.take(*event, &mut out);
                 }
-                out.extend(decoder.assembler.silence());
+                // The packer hears "scan again", looks, and scans again.
+                while decoder.assembler.patience().is_some() {
+                    out.extend(decoder.assembler.silence());
+                }
                 keys("WEB-2\r").for_each(|event| decoder.take(event, &mut out));
                 let read: Vec<&Assembled> = out
                     .iter()
