@@ -24,10 +24,12 @@ pub use bitmap::Bitmap;
 pub use code::{Code, Explanation, Way};
 pub use command::Command;
 pub use ids::{AccountName, ActId, DocumentId, OrderId, PrinterName};
-pub use order::{Act, ActKind, Order, Page, PageRole, PageState, Proof, Record, Shipment, State};
+pub use order::{
+    Act, ActKind, AheadDay, Order, Page, PageRole, PageState, Proof, Record, Shipment, State,
+};
 pub use outcome::{Outcome, PrintOutcome, ScanReply, Timings};
 pub use remote::{Bought, CallFailure, DocumentMeta, Parcel, RemoteOrder, RemoteStatus, System};
-pub use sale::{Party, SaleLink, SaleOrder, Shippable};
+pub use sale::{Party, SaleLink, SaleOrder, Shippable, StatusAct};
 pub use scan::{ScanText, Source};
 pub use signal::Signal;
 pub use time::{Moment, Mono, Timestamp};

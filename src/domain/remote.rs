@@ -66,6 +66,8 @@ pub struct RemoteOrder {
     pub label_created: bool,
     /// Hash of address, items × quantity, weight, method and service: contract 6's "changed".
     pub fingerprint: String,
+    /// What its label costs, in cents, where Starshipit says so.
+    pub price_cents: Option<u64>,
 }
 
 impl RemoteOrder {

@@ -193,7 +193,8 @@ impl Hub {
                 within,
             } => {
                 let priority = match why {
-                    LookFor::Number => Priority::Poll,
+                    LookFor::Number | LookFor::Afterwards => Priority::Poll,
+                    LookFor::Ahead | LookFor::Price => Priority::Prefetch,
                     LookFor::Recheck => Priority::Release,
                     LookFor::Act | LookFor::Purchase => Priority::Scan,
                 };
@@ -227,11 +228,17 @@ impl Hub {
                 order_id,
                 reprint,
                 with,
+                ahead,
             } => {
                 let with = (!with.is_empty()).then_some(with);
+                let priority = if ahead {
+                    Priority::Prefetch
+                } else {
+                    Priority::Scan
+                };
                 let result = self
                     .starshipit
-                    .print(&account, order_id, reprint, with.as_ref(), Priority::Scan)
+                    .print(&account, order_id, reprint, with.as_ref(), priority)
                     .await;
                 let result = result.map(|(bought, documents)| {
                     self.keep(&bought.documents, documents);
@@ -304,13 +311,18 @@ impl Hub {
                 courier,
                 tracking,
                 printer,
+                ahead,
             } => {
                 let result = self
                     .paper
                     .prepare(&self.ledger, &documents, &courier, &tracking, &printer)
                     .await;
-                if let Err((code, detail)) = &result {
-                    tracing::warn!(order = %order, %code, detail, "label not usable");
+                match &result {
+                    Ok(_) if ahead => self.paper.shelve(&documents, &printer).await,
+                    Ok(_) => {}
+                    Err((code, detail)) => {
+                        tracing::warn!(order = %order, %code, detail, "label not usable");
+                    }
                 }
                 self.bench
                     .tell(Input::Prepared {
@@ -355,6 +367,34 @@ impl Hub {
                     Err(failure) => Err(failure),
                 };
                 self.bench.tell(Input::FoundSale { act, result }).await;
+            }
+            Effect::FindNext { statuses } => {
+                let result = match self.sales.waiting(&statuses, self.paper.now()).await {
+                    Ok(sales) => {
+                        let mut hits = Vec::with_capacity(sales.len());
+                        for sale in sales {
+                            let known = self.known(&OrderId::cartoncloud(&sale.uuid)).await;
+                            hits.push((sale, known));
+                        }
+                        Ok(hits)
+                    }
+                    Err(failure) => Err(failure),
+                };
+                self.bench.tell(Input::FoundNext { result }).await;
+            }
+            Effect::Archive {
+                order,
+                account,
+                order_id,
+            } => {
+                let result = self.starshipit.archive(&account, order_id).await;
+                self.bench
+                    .tell(Input::Archived {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
             }
             Effect::LookNumber {
                 order,

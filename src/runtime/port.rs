@@ -313,6 +313,34 @@ impl Port {
             "waiting": glance.working,
             "queued": glance.queued,
             "held": glance.held,
+            "prefetch": {
+                "today": glance.ahead.today,
+                "daily_cap": glance.ahead.daily_cap,
+                "code": glance.ahead.limited.then_some(Code::PrefetchLimit),
+                "waiting": glance.ahead.waiting,
+            },
+            "unused": {
+                "labels": glance.ahead.unused,
+                "ready": glance.ahead.ready,
+                "cents": glance.ahead.cents,
+                "unpriced": glance.ahead.unpriced,
+                "list": glance
+                    .ahead
+                    .labels
+                    .iter()
+                    .map(|label| json!({
+                        "order": label.order,
+                        "courier": label.courier,
+                        "age_s": self.now().since(label.since).as_secs(),
+                        "price_cents": label.price_cents,
+                        "code": label.trouble,
+                    }))
+                    .collect::<Vec<_>>(),
+            },
+            "pace_ms": {
+                "held": pace(glance.pace.held),
+                "live": pace(glance.pace.live),
+            },
             "in_doubt": glance.in_doubt,
             "writebacks": {
                 "pending": owed.pending,
@@ -407,6 +435,11 @@ pub(super) fn stopped() -> Reply {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),
     }
+}
+
+/// Scan to last proof, of the newest labels.
+fn pace(stage: crate::station::Stage) -> Value {
+    json!({ "n": stage.n, "median": stage.median, "p95": stage.p95 })
 }
 
 /// The one word of contract 24.

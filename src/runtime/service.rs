@@ -14,8 +14,9 @@ use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
+use super::shelf::Shelf;
 use super::watch::Watcher;
-use super::{buttons, scanners, tickets, trial};
+use super::{buttons, scanners, tickets, trial, warm};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -177,7 +178,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         vec!["render-worker".to_owned()],
         label.clone(),
     );
-    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock);
+    let shelf = Shelf::open(
+        state_dir.join("drawn"),
+        &format!("{label:?}"),
+        usize::try_from(config.prefetch.max_held).unwrap_or(usize::MAX),
+    );
+    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock, shelf);
     let trusted = is_plausible(now.wall);
     if !trusted {
         tracing::warn!(
@@ -200,6 +206,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
             closed: recovered.closed,
+            ahead: recovered.ahead,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
@@ -230,6 +237,14 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         GRACE,
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
+    if let Some(route) = config.routes.first() {
+        tokio::spawn(warm::keep(
+            bench.clone(),
+            starshipit.clone(),
+            route.account.as_str().into(),
+            drain_rx.clone(),
+        ));
+    }
     watch_services(
         &config,
         Watcher {
@@ -384,7 +399,7 @@ fn watch_services(config: &Config, watcher: Watcher, drain: &watch::Receiver<boo
         .cartoncloud
         .as_ref()
         .is_some_and(|cloud| cloud.print_when.is_some());
-    if prints || config.station.duties.contains(&Duty::Push) {
+    if prints || compose::follows_statuses(config) || config.station.duties.contains(&Duty::Push) {
         tokio::spawn(watcher.clone().poll(drain.clone()));
     }
     if config.station.duties.contains(&Duty::Reconcile) {

@@ -23,6 +23,7 @@ impl Station {
             self.check_printers(now, out);
             self.try_network(now, out);
             self.look_for_numbers(now, out);
+            self.tend_orders(now, out);
         }
         self.show_working(now, out);
         self.expire_queued(now, out);

@@ -25,6 +25,11 @@ impl Station {
         let Some(job) = self.jobs.get(id) else {
             return true;
         };
+        if job.waiting == Waiting::Ahead {
+            // Nobody's look, and after everything else: a scan makes its own.
+            self.jobs.remove(id);
+            return true;
+        }
         if job.act == Some(act) {
             return true;
         }
@@ -466,6 +471,11 @@ impl Station {
             .then(|| self.change(id, now, |order| order.standing = Standing::Resting))
             .flatten();
         self.work_on(act, id, now);
+        // Bought before anybody stood here with it: the re-check comes before the paper.
+        self.job(id, now).unchecked = self
+            .orders
+            .get(id)
+            .is_some_and(|o| o.intent.is_none() && super::ahead::is_unused(o).is_some());
         if let Some(running) = self.running.get_mut(&act) {
             running.act.kind = ActKind::Ship;
             running.took_over = true;

@@ -23,12 +23,14 @@ impl Station {
         let job = self.job(id, now);
         job.waiting = Waiting::Reply;
         job.fetches += 1;
+        let ahead = job.ahead && job.act.is_none();
         out.push(Effect::Buy {
             order: id.clone(),
             account,
             order_id,
             reprint: true,
             with: Choices::default(),
+            ahead,
         });
     }
 

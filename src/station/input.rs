@@ -121,6 +121,20 @@ pub enum Input {
         /// Sale orders that fit, with what the ledger knows of each.
         result: Result<Vec<(SaleOrder, Option<Order>)>, CallFailure>,
     },
+    /// Answer to [`super::Effect::FindNext`].
+    FoundNext {
+        /// Sale orders in those statuses, with what the ledger knows of each.
+        result: Result<Vec<(SaleOrder, Option<Order>)>, CallFailure>,
+    },
+    /// Answer to [`super::Effect::Archive`].
+    Archived {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order.
+        order_id: i64,
+        /// It is archived (it may have been before).
+        result: Result<(), CallFailure>,
+    },
     /// Answer to [`super::Effect::LookNumber`].
     LookedNumber {
         /// For which order.
@@ -302,6 +316,12 @@ pub enum LookFor {
     Recheck,
     /// Has its tracking number come?
     Number,
+    /// May its label be bought ahead of the scan?
+    Ahead,
+    /// What has its label cost?
+    Price,
+    /// It was printed without a re-check: was that right?
+    Afterwards,
 }
 
 /// What the look after an unknown replace or clone found (contract 2).
@@ -326,4 +346,6 @@ pub struct PreparedPage {
     pub role: PageRole,
     /// `label_types` word of its document, for printer rules.
     pub label_type: String,
+    /// Barcodes read from the drawn page.
+    pub codes: Vec<String>,
 }

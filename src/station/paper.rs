@@ -7,11 +7,11 @@
 //! Over 500 lines because a page's states and the lines of the printers are one invariant.
 
 use super::line::{CHECK_PRINTER, next_page};
-use super::{Effect, PreparedPage, QuestionKind, Station, Waiting};
+use super::{Effect, PreparedPage, QuestionKind, Station, Verify, Waiting};
 use crate::domain::order::Standing;
 use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
-    Record, ScanReply, Shipment, Signal,
+    Record, ScanReply, Shipment, Signal, Timings,
 };
 
 impl Station {
@@ -60,6 +60,7 @@ impl Station {
                 courier: shipment.carrier.clone(),
                 tracking: shipment.tracking.clone(),
                 printer: order.printer.clone(),
+                ahead: self.waiting_act(id).is_none(),
             };
             remember(records, out);
             self.job(id, now).waiting = Waiting::Reply;
@@ -107,6 +108,11 @@ impl Station {
                 printer: self.printer_of(page, &label_printer),
                 state: PageState::Todo,
                 at: now.wall,
+                codes: if self.settings.verify == Verify::Off {
+                    Vec::new()
+                } else {
+                    kept_codes(&page.codes, pages.len())
+                },
             })
             .collect();
         let record = self.change(&id, now, |order| {
@@ -162,6 +168,14 @@ impl Station {
             remember(records, out);
             return;
         }
+        if self.jobs.get(id).is_some_and(|job| job.unchecked) {
+            remember(records, out);
+            self.recheck(id, now, out);
+            return;
+        }
+        let Some(order) = self.orders.get(id) else {
+            return;
+        };
         let printers = open_printers(order);
         if !matches!(
             order.standing,
@@ -317,7 +331,18 @@ impl Station {
     ) {
         let act = self.jobs.remove(id).and_then(|job| job.act);
         self.stage_done(act, now, |t, ms| t.print = Some(ms));
-        records.extend(self.change(id, now, |order| order.standing = Standing::Resting));
+        let running = act.and_then(|act| self.running.get(&act));
+        let timings = running.map(|running| {
+            let total = u64::try_from(now.mono.since(running.since).as_millis()).ok();
+            Box::new(Timings {
+                total,
+                ..running.timings
+            })
+        });
+        records.extend(self.change(id, now, |order| {
+            order.standing = Standing::Resting;
+            order.timings = timings.or(order.timings.take());
+        }));
         self.watch_for_number(id, now);
         let Some(act) = act else {
             remember(records, out);
@@ -344,10 +369,23 @@ impl Station {
                 " {unprinted} document page(s) came with it that no printer is set up for."
             ));
         }
+        if order.live().any(|s| s.unverified) {
+            message.push_str(
+                " It was bought before and could not be checked again: that is done when the network is back.",
+            );
+        }
         let mut reply = ScanReply::new(Outcome::Printed, message);
         reply.proof = order.live().filter_map(|s| s.proof()).min();
+        self.ask_to_verify(act, id, &mut reply, now);
         self.end_act(act, dedup(records), reply, out);
     }
+}
+
+/// A page's codes as its record keeps them: a record is small, whatever stands on a label.
+fn kept_codes(codes: &[String], pages: usize) -> Vec<String> {
+    let each = (24 / pages.max(1)).clamp(1, 3);
+    let short = codes.iter().filter(|code| code.len() <= 64);
+    short.take(each).cloned().collect()
 }
 
 /// The shipment whose label comes next: not out, and nobody has to be asked about it first.

@@ -332,6 +332,7 @@ impl Station {
                 writebacks: Vec::new(),
                 last_job: 0,
                 fingerprint: String::new(),
+                timings: None,
                 deeds: Vec::new(),
                 created: now.wall,
                 updated: now.wall,

@@ -29,6 +29,7 @@ pub enum Call {
     FindSale,
     ReadSale,
     ProbeSales,
+    Archive,
 }
 
 /// How a call ends otherwise than well.
@@ -128,6 +129,7 @@ impl Cloud {
             tracking: Vec::new(),
             label_created: false,
             fingerprint: format!("print-{number}"),
+            price_cents: None,
         };
         self.orders.insert(
             (account.into(), order_id),
@@ -180,6 +182,14 @@ impl Cloud {
             let account = order.remote.account.clone();
             self.add(&account.0, number, now);
         }
+    }
+
+    pub fn archive(&mut self, account: &AccountName, order_id: i64) -> Result<(), CallFailure> {
+        let fault = self.begin(Call::Archive, account)?;
+        if let Some(order) = self.orders.get_mut(&(account.clone(), order_id)) {
+            order.remote.archived = true;
+        }
+        fault.map_or(Ok(()), |_| Err(failure(Fault::LostAfter)))
     }
 
     /// The office changes the address.
@@ -479,6 +489,11 @@ fn commit(order: &mut CloudOrder, layout: &[(PageRole, &'static str, u16)], hide
                     index,
                     role: *role,
                     label_type: (*label_type).to_owned(),
+                    codes: if *role == PageRole::Label {
+                        vec![order.remote.number.clone(), format!("LABEL{}x{}", order.remote.order_id, index)]
+                    } else {
+                        Vec::new()
+                    },
                 })
                 .collect();
             (meta, pages)

@@ -410,7 +410,7 @@ scenarios! {
 
     fn a_held_label_without_cartoncloud_is_held_where_that_is_set(w) {
         shop(w);
-        w.configure(|s| s.unverified = Unverified::Hold);
+        w.configure(|s| s.routes[0].ahead.unverified = Unverified::Hold);
         held(w, "WEB-1");
         w.cloud.cc_down = true;
         w.advance(Duration::from_secs(2));
