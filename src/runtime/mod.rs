@@ -35,6 +35,7 @@ mod paper;
 mod port;
 mod remade;
 mod sales;
+mod scale;
 mod scanners;
 mod service;
 mod tickets;

@@ -172,6 +172,17 @@ pub enum Effect {
         /// Printer of the label pages.
         printer: PrinterName,
     },
+    /// Fetch the packing slip of a shipment, put it into the spool, fsynced, and draw its pages.
+    Slip {
+        /// For which order.
+        order: OrderId,
+        /// Account.
+        account: AccountName,
+        /// Which Starshipit order's.
+        order_id: i64,
+        /// Printer that it is for.
+        printer: PrinterName,
+    },
     /// Send one page to its printer.
     Send {
         /// For which order.
