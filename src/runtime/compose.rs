@@ -86,6 +86,11 @@ pub(super) fn station(config: &Config) -> station::Settings {
             .map(|p| p.name.as_str().into())
             .collect(),
         printer_rules,
+        stand_ins: config
+            .printers
+            .iter()
+            .filter_map(|p| Some((p.name.as_str().into(), p.fallback.as_deref()?.into())))
+            .collect(),
         elsewhere: match config.starshipit.on_printed_elsewhere {
             model::OnPrintedElsewhere::Ask => station::Elsewhere::Ask,
             model::OnPrintedElsewhere::PrintOnce => station::Elsewhere::PrintOnce,

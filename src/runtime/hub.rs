@@ -6,13 +6,13 @@ use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
 use super::sales::{Creation, Sales};
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
-    Signal, Source,
+    AccountName, ActId, CallFailure, DocumentId, DocumentMeta, Order, OrderId, PrinterName, Record,
+    RemoteOrder, ScanReply, Signal, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
-use crate::station::{Effect, Input, LookFor, Lookup, Token};
+use crate::station::{Effect, Input, LookFor, Lookup, PreparedPage, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -332,6 +332,24 @@ impl Hub {
                     })
                     .await;
             }
+            Effect::Slip {
+                order,
+                account,
+                order_id,
+                printer,
+            } => {
+                let result = self.slip(&account, order_id, &printer).await;
+                if let Err(failure) = &result {
+                    tracing::warn!(order = %order, ?failure, "no packing slip");
+                }
+                self.bench
+                    .tell(Input::SlipCame {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
+            }
             Effect::Send {
                 order,
                 order_id,
@@ -608,6 +626,32 @@ impl Hub {
         };
         let at = orders.iter().position(linked).unwrap_or_default();
         (at < orders.len()).then(|| orders.swap_remove(at))
+    }
+
+    /// The packing slip of a shipment, in the spool, and its pages.
+    async fn slip(
+        &self,
+        account: &AccountName,
+        order_id: i64,
+        printer: &PrinterName,
+    ) -> Result<(DocumentMeta, Vec<PreparedPage>), CallFailure> {
+        // After whatever a scan waits for: its label comes first.
+        let (meta, bytes) = self
+            .starshipit
+            .packing_slip(account, order_id, Priority::Release)
+            .await?;
+        self.keep(std::slice::from_ref(&meta), vec![bytes]);
+        if !self.store(vec![meta.id.clone()]).await {
+            return Err(CallFailure::NotSent {
+                detail: "the packing slip could not be put into the spool".to_owned(),
+            });
+        }
+        let pages = self
+            .paper
+            .prepare(&self.ledger, std::slice::from_ref(&meta), "", &[], printer)
+            .await
+            .map_err(|(code, detail)| CallFailure::Refused { code, detail })?;
+        Ok((meta, pages))
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

@@ -36,6 +36,7 @@ mod paper;
 mod port;
 mod remade;
 mod sales;
+mod scale;
 mod scanners;
 mod service;
 mod shelf;

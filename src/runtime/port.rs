@@ -291,6 +291,13 @@ impl Port {
                     "code": code,
                     "detail": status.detail,
                     "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
+                    "warnings": status.warnings,
+                    "wear": status.wear.map(|wear| json!({
+                        "total_m": metres(wear.total_cm),
+                        "head_m": metres(wear.head_cm),
+                        "since_cleaned_m": metres(wear.head_clean_cm),
+                        "roll_m": metres(wear.roll_cm),
+                    })),
                 })
             })
             .collect();
@@ -309,6 +316,7 @@ impl Port {
             "scanners": scanners,
             "buttons": buttons,
             "lights": lights,
+            "scale": self.devices.show_scale(),
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
@@ -440,6 +448,10 @@ pub(super) fn stopped() -> Reply {
 /// Scan to last proof, of the newest labels.
 fn pace(stage: crate::station::Stage) -> Value {
     json!({ "n": stage.n, "median": stage.median, "p95": stage.p95 })
+}
+
+fn metres(cm: Option<u64>) -> Option<u64> {
+    cm.map(|cm| cm.saturating_add(50) / 100)
 }
 
 /// The one word of contract 24.

@@ -5,7 +5,7 @@
 use super::{Effect, Station, Token};
 use crate::domain::order::{Deed, PageState, Standing};
 use crate::domain::{
-    CallFailure, Code, Moment, OrderId, Outcome, PageRole, ScanReply, ScanText, Source,
+    CallFailure, Moment, OrderId, Outcome, PageRole, ScanReply, ScanText, Source,
 };
 
 /// Somebody waits for the end of this.

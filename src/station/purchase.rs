@@ -298,6 +298,9 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        if code == Code::WeightMissing && self.weighed_instead(id, now, out) {
+            return;
+        }
         let act = self.jobs.remove(id).and_then(|job| job.act);
         let mut with = Choices::default();
         let creating = self

@@ -234,6 +234,22 @@ impl World {
                     result,
                 });
             }
+            Effect::Slip {
+                order,
+                account,
+                order_id,
+                ..
+            } => {
+                let result = self.cloud.slip(&account, order_id);
+                if let Ok((meta, _)) = &result {
+                    self.spool.insert(meta.id.clone());
+                }
+                self.replies.push(Input::SlipCame {
+                    order,
+                    order_id,
+                    result,
+                });
+            }
             Effect::Send {
                 order,
                 order_id,
@@ -511,6 +527,7 @@ fn call_of(effect: &Effect) -> Option<Call> {
         Effect::FindSale { .. } | Effect::FindNext { .. } => Call::FindSale,
         Effect::Archive { .. } => Call::Archive,
         Effect::ProbeSales => Call::ProbeSales,
+        Effect::Slip { .. } => Call::Slip,
         _ => return None,
     })
 }
