@@ -39,9 +39,9 @@ mod sales;
 mod scanners;
 mod service;
 mod shelf;
-mod warm;
 mod tickets;
 mod trial;
+mod warm;
 mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};

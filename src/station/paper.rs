@@ -154,9 +154,6 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let Some(order) = self.orders.get(id) else {
-            return;
-        };
         // Nobody asked for paper, or the asker was told "queued" and has gone: the label is held.
         let released = self
             .waiting_act(id)
