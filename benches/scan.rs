@@ -193,7 +193,9 @@ impl World {
         let station = runtime::start(runtime::Options {
             config,
             secret: Box::new(move |key, _| {
-                if let Some((id, secret)) = keys.as_ref().filter(|_| key.starts_with("cartoncloud.")) {
+                if let Some((id, secret)) =
+                    keys.as_ref().filter(|_| key.starts_with("cartoncloud."))
+                {
                     let word = if key.ends_with("secret") { secret } else { id };
                     return Ok(word.clone().into());
                 }

@@ -304,8 +304,15 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
         })
         .await;
     let sold = site.admin("starshipit", "ledger", None).await;
-    assert_eq!(sold["sales"].as_array().map(Vec::len), Some(count), "{status}");
-    assert_eq!(status["unused"]["cents"], sold["total_cents"], "to the cent");
+    assert_eq!(
+        sold["sales"].as_array().map(Vec::len),
+        Some(count),
+        "{status}"
+    );
+    assert_eq!(
+        status["unused"]["cents"], sold["total_cents"],
+        "to the cent"
+    );
     assert_eq!(status["prefetch"]["code"], "prefetch-limit", "{status}");
     let ready = site.orders(&station).await;
     for order in ready.values() {
@@ -331,7 +338,11 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
                 let address = json!({ "address": { "address1": "99 Other Street" } });
                 ("cartoncloud", path, address)
             }
-            Fate::Archived => ("starshipit", format!("{path}/status"), json!({ "archive": true })),
+            Fate::Archived => (
+                "starshipit",
+                format!("{path}/status"),
+                json!({ "archive": true }),
+            ),
             Fate::Moved => {
                 let address = json!({ "address": { "street": "99 Other Street" } });
                 ("starshipit", format!("{path}/status"), address)
@@ -339,10 +350,14 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
         };
         site.admin(service, &path, Some(change)).await;
     }
-    site.until(&station, "the poll has heard of CartonCloud's changes", |s| {
-        let list = s["unused"]["list"].as_array().cloned().unwrap_or_default();
-        list.iter().filter(|label| !label["code"].is_null()).count() == (2 * part).min(50)
-    })
+    site.until(
+        &station,
+        "the poll has heard of CartonCloud's changes",
+        |s| {
+            let list = s["unused"]["list"].as_array().cloned().unwrap_or_default();
+            list.iter().filter(|label| !label["code"].is_null()).count() == (2 * part).min(50)
+        },
+    )
     .await;
 
     // Half are scanned with the network, half without.
@@ -366,7 +381,10 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
             let prints = fate == Fate::Right || (cut && !fate.is_heard_of());
             if prints {
                 printed += 1;
-                assert_eq!(reply["outcome"], "printed", "{number} {fate:?} {cut}: {reply}");
+                assert_eq!(
+                    reply["outcome"], "printed",
+                    "{number} {fate:?} {cut}: {reply}"
+                );
                 assert!(reply["timings_ms"]["buy"].is_null(), "{reply}");
                 let unsure = text(&reply["message"]).contains("could not be checked");
                 assert_eq!(unsure, cut, "{number}: {reply}");
@@ -375,14 +393,21 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
                 }
             } else {
                 refused += 1;
-                assert_eq!(reply["code"], fate.code(), "{number} {fate:?} {cut}: {reply}");
+                assert_eq!(
+                    reply["code"],
+                    fate.code(),
+                    "{number} {fate:?} {cut}: {reply}"
+                );
             }
         }
     }
     for cable in &site.cables {
         cable.plug();
     }
-    println!("{count} orders: {printed} printed, {refused} refused, {} told afterwards", told.len());
+    println!(
+        "{count} orders: {printed} printed, {refused} refused, {} told afterwards",
+        told.len()
+    );
     assert_eq!(printed + refused, count);
     assert_eq!(refused + told.len(), 4 * part);
 
@@ -445,7 +470,10 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
         .json()
         .await
         .expect("json");
-    assert!(text(&reply["message"]).contains("may still bill"), "{reply}");
+    assert!(
+        text(&reply["message"]).contains("may still bill"),
+        "{reply}"
+    );
     let journal = site.admin("cartoncloud", "journal", None).await;
     let writes = journal["writes"].as_array().map_or(0, Vec::len);
     assert_eq!(writes, printed, "one consignment per printed label");

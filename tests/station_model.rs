@@ -9,10 +9,10 @@
 #[path = "common/world.rs"]
 mod world;
 
-use printstation::domain::{Code, Load, PageRole, ScanText, Source};
+use printstation::domain::{Code, Load, PageRole, ScanText, Source, StatusAct};
 use printstation::station::{
-    AskKind, Confirm, Elsewhere, Input, PrintWhen, PrinterRule, Release, ScanMode, Settings,
-    Station, WritebackVerb,
+    AskKind, Confirm, Elsewhere, Input, Press, PrintWhen, PrinterRule, Release, ScanMode, Settings,
+    Station, Unverified, Verify, WritebackVerb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -85,6 +85,7 @@ enum Op {
     Hitch(Hitch),
     /// Somebody writes another number into a sink.
     Theirs(&'static str),
+    Press(Press),
     Decide(&'static str, WritebackVerb),
 }
 
@@ -100,6 +101,11 @@ struct Shop {
     cartoncloud: bool,
     pusher: bool,
     on_purchase: bool,
+    /// What statuses do, the verify scan, and labels that cannot be checked.
+    ahead: bool,
+    prints: bool,
+    verify: Verify,
+    unverified: Unverified,
 }
 
 fn shop() -> impl Strategy<Value = Shop> {
@@ -112,8 +118,14 @@ fn shop() -> impl Strategy<Value = Shop> {
         any::<bool>(),
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.3),
+        (
+            prop::bool::weighted(0.6),
+            prop::bool::weighted(0.3),
+            prop_oneof![4 => Just(Verify::Off), 1 => Just(Verify::Ask), 1 => Just(Verify::Strict)],
+            prop_oneof![Just(Unverified::Print), Just(Unverified::Hold)],
+        ),
     )
-        .prop_map(|(elsewhere, confirm, mode, release, (office, stand_in, slip), cartoncloud, pusher, on_purchase)| Shop {
+        .prop_map(|(elsewhere, confirm, mode, release, (office, stand_in, slip), cartoncloud, pusher, on_purchase, (ahead, prints, verify, unverified))| Shop {
             elsewhere,
             confirm,
             mode,
@@ -124,6 +136,10 @@ fn shop() -> impl Strategy<Value = Shop> {
             cartoncloud,
             pusher,
             on_purchase,
+            ahead,
+            prints,
+            verify,
+            unverified,
         })
 }
 
@@ -197,6 +213,7 @@ fn sale_op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(Op::SinksDown),
         3 => hitch.prop_map(Op::Hitch),
         1 => order().prop_map(Op::Theirs),
+        2 => prop_oneof![Just(Press::Next), Just(Press::Dispatch)].prop_map(Op::Press),
         2 => (order(), verb).prop_map(|(order, verb)| Op::Decide(order, verb)),
     ]
 }
@@ -276,6 +293,21 @@ fn run(shop: &Shop, ops: &[Op]) {
         .map(str::to_owned)
         .to_vec();
     route.writeback.on_purchase = shop.on_purchase;
+    route.ahead.couriers = vec!["*".to_owned()];
+    route.ahead.daily_cap = 2;
+    route.ahead.unverified = shop.unverified;
+    route
+        .on_status
+        .insert("PACKED".to_owned(), StatusAct::Prefetch);
+    route
+        .on_status
+        .insert("DISPATCHED".to_owned(), StatusAct::Print);
+    settings.prefetch_duty = shop.ahead;
+    settings.print_duty = shop.prints;
+    settings.verify = shop.verify;
+    settings
+        .next
+        .insert("button".to_owned(), vec!["PICKED".to_owned()]);
     let mut world = World::with(settings);
     world.disturbed = true;
     for number in ["WEB-1", "WEB-2", "TEA-1"] {
@@ -427,6 +459,9 @@ fn sale_step(world: &mut World, op: &Op) {
                     stands.push("THEIRS".to_owned());
                 }
             }
+        }
+        Op::Press(press) => {
+            world.press(*press);
         }
         Op::Decide(number, verb) => {
             let order = world.memory.orders().find(|o| o.number == *number);

@@ -328,8 +328,9 @@ impl Stage {
         tokio::time::timeout(PATIENCE, ready)
             .await
             .map_err(|_| Failure::internal("no label was bought ahead"))?;
-        self.teller
-            .note(&format!("{AHEAD} is bought, drawn and held; the packer scans it:"));
+        self.teller.note(&format!(
+            "{AHEAD} is bought, drawn and held; the packer scans it:"
+        ));
         let held = self.scan(AHEAD).await?;
         if let (Some(live), Some(held)) = (live.timings_ms.total, held.timings_ms.total) {
             self.teller.note(&format!(

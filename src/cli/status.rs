@@ -232,7 +232,9 @@ fn show_ahead(status: &Value) {
         );
     }
     for label in unused["list"].as_array().into_iter().flatten() {
-        let price = label["price_cents"].as_u64().map_or_else(|| "?".to_owned(), money);
+        let price = label["price_cents"]
+            .as_u64()
+            .map_or_else(|| "?".to_owned(), money);
         let minutes = count(label, "age_s") / 60;
         let text = format!(
             "{}  {}  {price}  {} h {:02} min  {}",
@@ -244,7 +246,10 @@ fn show_ahead(status: &Value) {
         );
         row("", text.trim_end());
     }
-    for (name, of) in [("held", "scan to label, lay ready"), ("live", "scan to label, bought then")] {
+    for (name, of) in [
+        ("held", "scan to label, lay ready"),
+        ("live", "scan to label, bought then"),
+    ] {
         let pace = &status["pace_ms"][name];
         if count(pace, "n") > 0 {
             row(

@@ -40,9 +40,9 @@ mod scale;
 mod scanners;
 mod service;
 mod shelf;
-mod warm;
 mod tickets;
 mod trial;
+mod warm;
 mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};

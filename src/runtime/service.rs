@@ -186,7 +186,13 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         &format!("{label:?}"),
         usize::try_from(config.prefetch.max_held).unwrap_or(usize::MAX),
     );
-    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock, shelf);
+    let paper = Paper::new(
+        worker,
+        label.read_back,
+        compose::heads(&config)?,
+        clock,
+        shelf,
+    );
     let trusted = is_plausible(now.wall);
     if !trusted {
         tracing::warn!(

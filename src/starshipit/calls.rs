@@ -155,11 +155,7 @@ impl Starshipit {
     ///
     /// # Errors
     /// As [`CallFailure`]. It may be asked again.
-    pub async fn archive(
-        &self,
-        account: &AccountName,
-        order_id: i64,
-    ) -> Result<(), CallFailure> {
+    pub async fn archive(&self, account: &AccountName, order_id: i64) -> Result<(), CallFailure> {
         let path = format!("/api/orders/archive?order_id={order_id}");
         // Two descriptions of it differ in where the id stands.
         let body = json!({ "order_id": order_id });

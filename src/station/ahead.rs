@@ -5,6 +5,8 @@
 //! nor a poll that tells the same thing again loses or repeats it; it is gone when the act or the
 //! purchase that it became is durable. A purchase is counted against the day's limit in the record
 //! of its intent. All of it goes after everything else that the station does.
+//!
+//! Over 500 lines because a wish, its purchase and its stay on the shelf are one life.
 
 use super::{Effect, LookFor, Station, Waiting, paper, sales};
 use crate::domain::order::{Choices, Intent, IntentKind, Standing};
@@ -123,13 +125,11 @@ impl Station {
     /// be held. `wanted`: those that are wanted already count as bought.
     fn ahead_left(&self, route: usize, wanted: bool, now: Moment) -> u32 {
         let rule = &self.settings.routes[route].ahead;
-        let counts = |order: &Order| {
-            let same = self
-                .settings
-                .route_of(order)
-                .is_some_and(|n| self.settings.routes[n].ahead.counts_as == rule.counts_as);
-            wanted && is_wanted(order, StatusAct::Prefetch) && same
+        let same = |order: &Order| {
+            let route = self.settings.route_of(order);
+            route.is_some_and(|n| self.settings.routes[n].ahead.counts_as == rule.counts_as)
         };
+        let counts = |order: &Order| wanted && is_wanted(order, StatusAct::Prefetch) && same(order);
         let (mut waiting, mut held) = (0, 0);
         for order in self.orders.values() {
             waiting += u32::from(counts(order));
@@ -181,9 +181,9 @@ impl Station {
 
     /// Something is wanted that needs the network.
     pub(super) fn wants_network(&self) -> bool {
-        self.orders.values().any(|order| {
-            order.sale.as_ref().is_some_and(|link| link.wanted.is_some())
-                || order.live().any(|s| s.unverified)
+        self.orders.iter().any(|(id, order)| {
+            let times = self.tend.get(id).map_or(0, |tend| tend.times);
+            care(order, times).is_some_and(|care| care != Care::Price)
         })
     }
 
@@ -378,7 +378,9 @@ impl Station {
                 && order.live().next().is_none()
                 && route.is_some_and(|route| {
                     let courier = (remote.carrier.as_deref(), remote.carrier_name.as_deref());
-                    self.settings.routes[route].ahead.allows(courier.0, courier.1)
+                    self.settings.routes[route]
+                        .ahead
+                        .allows(courier.0, courier.1)
                         && self.ahead_left(route, false, now) > 0
                 })
         });
@@ -462,7 +464,8 @@ impl Station {
         let Ok(Some(price)) = result.map(|remote| remote.and_then(|r| r.price_cents)) else {
             return;
         };
-        let unpriced = |s: &&crate::domain::Shipment| s.order_id == order_id && s.price_cents.is_none();
+        let unpriced =
+            |s: &&crate::domain::Shipment| s.order_id == order_id && s.price_cents.is_none();
         if !self
             .orders
             .get(id)
@@ -492,7 +495,10 @@ impl Station {
         let ahead = |n: &usize| {
             let route = &self.settings.routes[*n];
             !route.ahead.couriers.is_empty()
-                && route.on_status.values().any(|act| *act == StatusAct::Prefetch)
+                && route
+                    .on_status
+                    .values()
+                    .any(|act| *act == StatusAct::Prefetch)
         };
         let mut keys = std::collections::BTreeSet::new();
         for route in (0..self.settings.routes.len()).filter(ahead) {

@@ -81,8 +81,10 @@ impl Station {
         kept.extend(self.running.values().filter_map(|r| r.order.as_ref()));
         kept.extend(self.contexts.values().flat_map(|c| {
             let asked = c.question.iter().map(|q| &q.order);
+            let unproven = c.unproven.iter().map(super::verify::Unproven::order);
             let armed = c.armed.iter().filter_map(|(_, order, _)| order.as_ref());
             asked
+                .chain(unproven)
                 .chain(armed)
                 .chain(c.last_order.iter().map(|(id, _)| id))
         }));

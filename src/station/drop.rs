@@ -4,9 +4,7 @@
 
 use super::{Effect, Station, Token};
 use crate::domain::order::{Deed, PageState, Standing};
-use crate::domain::{
-    CallFailure, Moment, OrderId, Outcome, PageRole, ScanReply, ScanText, Source,
-};
+use crate::domain::{CallFailure, Moment, OrderId, Outcome, PageRole, ScanReply, ScanText, Source};
 
 /// Somebody waits for the end of this.
 #[derive(Clone, Debug)]
@@ -35,7 +33,11 @@ impl Station {
         let unprinted = order.live().next().is_some()
             && order.live().all(|s| {
                 let label = |p: &&crate::domain::Page| p.role == PageRole::Label;
-                !s.is_elsewhere() && s.pages.iter().filter(label).all(|p| p.state == PageState::Todo)
+                !s.is_elsewhere()
+                    && s.pages
+                        .iter()
+                        .filter(label)
+                        .all(|p| p.state == PageState::Todo)
             });
         if !unprinted || order.intent.is_some() || self.jobs.contains_key(&order.id) {
             return false;
@@ -98,7 +100,10 @@ impl Station {
             });
             super::paper::remember(record.into_iter().collect(), out);
         }
-        let left = self.orders.get(id).is_some_and(|o| o.live().next().is_some());
+        let left = self
+            .orders
+            .get(id)
+            .is_some_and(|o| o.live().next().is_some());
         if result.is_ok() && left {
             return;
         }

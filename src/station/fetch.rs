@@ -77,8 +77,13 @@ impl Station {
             }
             Err(CallFailure::NotSent { .. } | CallFailure::Unknown { .. }) => {
                 // Bought, and its number is kept: the scan waits for the network like any other.
-                self.went_offline(now);
                 let act = self.jobs.remove(id).and_then(|job| job.act);
+                if act.is_some() {
+                    self.went_offline(now);
+                } else {
+                    // A call that goes after all others may only have lost its turn.
+                    self.pause_pushes(id, super::push::PAUSE, now);
+                }
                 let record = self.change(id, now, |order| order.standing = Standing::Resting);
                 paper::remember(record.into_iter().collect(), out);
                 if let Some(act) = act {

@@ -77,8 +77,8 @@ pub use writeback::WritebackGlance;
 
 use crate::domain::order::Choices;
 use crate::domain::{
-    AccountName, Act, ActId, ActKind, AheadDay, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName,
-    Source, System, Timestamp, Timings,
+    AccountName, Act, ActId, ActKind, AheadDay, Code, Moment, Mono, Order, OrderId, Outcome,
+    PrinterName, Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -304,7 +304,10 @@ impl Station {
         let mut lines = vec![order.number.clone()];
         lines.extend(order.recipient.clone());
         lines.push(if waited {
-            format!("scanned {}", crate::domain::time::ago(now.wall, running.act.at))
+            format!(
+                "scanned {}",
+                crate::domain::time::ago(now.wall, running.act.at)
+            )
         } else {
             "next order".to_owned()
         });

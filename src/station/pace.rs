@@ -97,7 +97,13 @@ mod tests {
             ..Timings::default()
         });
         let glance = pace.glance();
-        assert_eq!((glance.held.n, glance.held.median, glance.held.p95), (100, 151, 196));
-        assert_eq!((glance.live.n, glance.live.median, glance.live.p95), (1, 1000, 1000));
+        assert_eq!(
+            (glance.held.n, glance.held.median, glance.held.p95),
+            (100, 151, 196)
+        );
+        assert_eq!(
+            (glance.live.n, glance.live.median, glance.live.p95),
+            (1, 1000, 1000)
+        );
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! Over 500 lines because a page's states and the lines of the printers are one invariant.
 
-use super::line::{CHECK_PRINTER, next_page};
+use super::line::{CHECK_PRINTER, next_role};
 use super::{Effect, PreparedPage, QuestionKind, Station, Verify, Waiting};
 use crate::domain::order::Standing;
 use crate::domain::remote::PACKING_SLIP;
@@ -254,18 +254,22 @@ impl Station {
         match outcome {
             PrintOutcome::Printed { .. } => {
                 // The rest of this order comes before other orders of the same printer.
-                if self
+                let next = self
                     .orders
                     .get(&id)
-                    .is_some_and(|order| next_page(order, &printer).is_some())
-                {
+                    .and_then(|order| next_role(order, &printer));
+                if next.is_some() {
                     self.line(&printer).waiting.push_front(id.clone());
-                    let left = self.start_page(&printer, records, now, out);
-                    remember(left, out);
-                } else if role == PageRole::Label && self.jobs.contains_key(&id) {
+                }
+                if role == PageRole::Label
+                    && next != Some(PageRole::Label)
+                    && self.jobs.contains_key(&id)
+                {
+                    // A document that comes behind the label does not keep its act from ending.
                     self.go_on_with(&id, records, now, out);
                 } else {
-                    remember(records, out);
+                    let left = self.start_page(&printer, records, now, out);
+                    remember(left, out);
                 }
             }
             PrintOutcome::NotStarted { code, .. }

@@ -411,7 +411,9 @@ impl Station {
             if let Some(mut before) = self.unbacked.remove(id) {
                 let order = self.orders.get(id);
                 before.seq = order.map_or(before.seq, |o| o.seq);
-                let ahead = order.and_then(|o| o.intent.as_ref()).is_some_and(|i| i.ahead);
+                let ahead = order
+                    .and_then(|o| o.intent.as_ref())
+                    .is_some_and(|i| i.ahead);
                 let act = self.jobs.remove(id).and_then(|job| job.act);
                 self.orders.insert(id.clone(), before);
                 let count = ahead.then(|| self.not_bought_ahead(id, now)).flatten();

@@ -152,13 +152,17 @@ impl Station {
         }
         let link = order.sale.as_ref()?;
         match Shippable::of(&link.status) {
-            Shippable::Cancelled => return Some((Code::OrderCancelled, "CartonCloud says REJECTED")),
+            Shippable::Cancelled => {
+                return Some((Code::OrderCancelled, "CartonCloud says REJECTED"));
+            }
             Shippable::OnHold => return Some((Code::OrderOnHold, "")),
             Shippable::Yes => {}
         }
-        let changed = !link.fingerprint.is_empty()
-            && !link.seen.is_empty()
-            && link.seen != link.fingerprint;
+        if link.status == "DISPATCHED" && !self.ships_dispatched(order) {
+            return Some((Code::OrderOnHold, "CartonCloud says DISPATCHED"));
+        }
+        let changed =
+            !link.fingerprint.is_empty() && !link.seen.is_empty() && link.seen != link.fingerprint;
         changed.then_some((Code::OrderChanged, ""))
     }
 
@@ -178,11 +182,11 @@ impl Station {
         let Some(order) = self.orders.get(id) else {
             return;
         };
-        let (number, print) = (order.number.clone(), order.fingerprint.clone());
+        let (number, bought_for) = (order.number.clone(), order.fingerprint.clone());
         let trouble = match &remote {
             None => Some((Code::OrderCancelled, "")),
             Some(remote) if remote.archived => Some((Code::OrderCancelled, "")),
-            Some(remote) => (!print.is_empty() && print != remote.fingerprint)
+            Some(remote) => (!bought_for.is_empty() && bought_for != remote.fingerprint)
                 .then_some((Code::OrderChanged, "")),
         };
         let trouble = trouble.or(match &sale {
@@ -223,19 +227,23 @@ impl Station {
         }
     }
 
+    /// A sale order that says DISPATCHED may still ship: its route pushes such orders, or prints them.
+    fn ships_dispatched(&self, order: &crate::domain::Order) -> bool {
+        let dispatched = "DISPATCHED";
+        self.settings.route_of(order).is_some_and(|n| {
+            let route = &self.settings.routes[n];
+            let mut statuses = route.push.statuses.iter();
+            statuses.any(|s| s.eq_ignore_ascii_case(dispatched)) || route.on(dispatched).is_some()
+        })
+    }
+
     /// What has happened to its sale order since the label was bought.
     fn sale_changed(&self, id: &OrderId, sale: &SaleOrder) -> Option<(Code, &'static str)> {
         let order = self.orders.get(id)?;
         if let Some(refusal) = super::sales::refusal(sale) {
             return Some(refusal);
         }
-        let may = |rule: &super::PushRule| {
-            let mut statuses = rule.statuses.iter();
-            statuses.any(|s| s.eq_ignore_ascii_case("DISPATCHED"))
-        };
-        let route = self.settings.route_of(order);
-        if sale.status == "DISPATCHED" && !route.is_some_and(|n| may(&self.settings.routes[n].push))
-        {
+        if sale.status == "DISPATCHED" && !self.ships_dispatched(order) {
             return Some((Code::OrderOnHold, "CartonCloud says DISPATCHED"));
         }
         let bought_for = &order.sale.as_ref()?.fingerprint;

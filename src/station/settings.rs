@@ -1,4 +1,6 @@
 //! What the station is told once, at start.
+//!
+//! Over 500 lines because every rule stands beside the look-up that applies it.
 
 use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{

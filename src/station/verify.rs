@@ -24,6 +24,13 @@ pub(super) struct Unproven {
     labels: Vec<Vec<String>>,
 }
 
+impl Unproven {
+    /// Whose labels they are.
+    pub(super) fn order(&self) -> &OrderId {
+        &self.order
+    }
+}
+
 impl Station {
     /// The labels of this act are out: they are to be scanned where it came from.
     pub(super) fn ask_to_verify(
@@ -37,7 +44,8 @@ impl Station {
             return;
         };
         // A request over HTTP and CartonCloud's own screen have no scanner.
-        let scans = !running.asked && !running.resumed && running.act.source.trigger != "cartoncloud";
+        let scans =
+            !running.asked && !running.resumed && running.act.source.trigger != "cartoncloud";
         if self.settings.verify == Verify::Off || !scans {
             return;
         }
@@ -86,7 +94,11 @@ impl Station {
             .orders
             .get(&unproven.order)
             .map_or_else(|| unproven.order.to_string(), |o| o.number.clone());
-        if let Some(at) = unproven.labels.iter().position(|codes| fits(codes, &scanned)) {
+        if let Some(at) = unproven
+            .labels
+            .iter()
+            .position(|codes| fits(codes, &scanned))
+        {
             unproven.labels.remove(at);
             let left = unproven.labels.len();
             let mut reply = ScanReply::new(
@@ -125,7 +137,13 @@ impl Station {
             // The packer has gone on to the next order.
             return false;
         }
-        self.prove(&unproven.order, Code::VerifyMismatch.as_str(), source, now, out);
+        self.prove(
+            &unproven.order,
+            Code::VerifyMismatch.as_str(),
+            source,
+            now,
+            out,
+        );
         self.context(source, now).unproven = Some(unproven);
         let said = format!("the label of {number} is expected");
         let mut reply = self.coded(Outcome::Refused, Code::VerifyMismatch, Some(&said));
@@ -173,7 +191,11 @@ fn says(order: &Order, shipment: &Shipment, codes: &[String]) -> Vec<String> {
         .filter(|code| !code.is_empty() && !names_order(code))
         .collect();
     if read.is_empty() {
-        read = shipment.tracking.iter().map(|number| folded(number)).collect();
+        read = shipment
+            .tracking
+            .iter()
+            .map(|number| folded(number))
+            .collect();
     }
     read
 }

@@ -516,7 +516,10 @@ fn commit(order: &mut CloudOrder, layout: &[(PageRole, &'static str, u16)], hide
                     role: *role,
                     label_type: (*label_type).to_owned(),
                     codes: if *role == PageRole::Label {
-                        vec![order.remote.number.clone(), format!("LABEL{}x{}", order.remote.order_id, index)]
+                        vec![
+                            order.remote.number.clone(),
+                            format!("LABEL{}x{}", order.remote.order_id, index),
+                        ]
                     } else {
                         Vec::new()
                     },
