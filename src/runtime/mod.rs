@@ -18,9 +18,12 @@
 //! * `trial.rs`: a version on trial watches itself
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
 //! * `day.rs`: the hand-over list
+//! * `metrics.rs`, `gauges.rs`, `facts.rs`: what is counted, what is so
+//! * `alerts.rs`, `month.rs`: what is told to `alerts.webhook`
 //! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
+mod alerts;
 pub mod backup;
 mod bench;
 mod buttons;
@@ -28,8 +31,12 @@ pub mod clock;
 mod compose;
 mod day;
 mod devices;
+mod facts;
+mod gauges;
 mod hub;
 mod lights;
+mod metrics;
+mod month;
 mod outbox;
 mod owed;
 mod paper;

@@ -4,12 +4,16 @@
 //! work, running calls and pages come to their end, ledger closed, exit 0. A ledger that cannot
 //! keep records ends the process at once: systemd starts it again.
 
+use super::alerts::{self, Alerts};
 use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
 use super::devices::Devices;
-use super::hub::Hub;
+use super::facts::Pushes;
+use super::hub::{Hub, Watched};
 use super::lights::{self, Lights};
+use super::metrics::Metrics;
+use super::month::Month;
 use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
@@ -28,6 +32,7 @@ use crate::system::durable;
 use crate::system::gpio;
 use crate::trigger::{self, Buttons, Scale, Triggers};
 use crate::web::{self, Serving};
+use crate::webhook::Receiver;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -200,6 +205,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             "the clock shows a time that cannot be"
         );
     }
+    let receiver = alerts_receiver(&config, &options.secret)?;
     let cloud = compose::cartoncloud(&config, &options.secret)?;
     let fields = compose::field_maps(&config)?;
     let sinks = outbox::sinks(&config, cloud.as_ref(), &ledger, &options.secret, clock)?;
@@ -224,6 +230,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (bench, messages) = bench::channel();
     let (fatal, fatal_rx) = watch::channel(None);
     let (drain, drain_rx) = watch::channel(false);
+    let pushes = Arc::new(Pushes::default());
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let hub = Hub::new(
         bench.clone(),
         ledger.clone(),
@@ -231,9 +239,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         paper,
         sales.clone(),
         fatal,
+        Watched {
+            metrics: Arc::clone(&metrics),
+            month: Month::open(state_dir, config.station.timezone.as_deref()),
+            clock,
+            pushes: Arc::clone(&pushes),
+        },
     );
     // Before the loop: no order may become durable unseen.
-    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter());
+    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter(), metrics);
     drop(owed);
     hub.show_to(outbox.outbox.clone());
     let station = tokio::spawn(bench::run(
@@ -270,19 +284,24 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
                 .map_or(Duration::MAX, |cloud| cloud.poll_interval),
             statuses: compose::polled_statuses(&config),
             mark: state_dir.join("cartoncloud-poll.json"),
+            pushes,
         },
         &drain_rx,
     );
     let (door, calls, events) = web::Station::new(CALLS);
     let devices = Devices::new(&config);
+    let (raised, alerts) = watch::channel(Vec::new());
     let port = Port::new(
         &config,
         bench.clone(),
         Arc::clone(&hub),
         clock,
         devices.clone(),
+        alerts,
     );
     port.open(calls, events);
+    let alerts = Alerts::new(&config, receiver, raised);
+    tokio::spawn(alerts.run(Arc::clone(&port), drain_rx.clone()));
     let token = match &config.web.token {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
@@ -449,6 +468,19 @@ fn sweep(ledger: Ledger, clock: Clock, mut drain: watch::Receiver<bool>) {
             }
         }
     });
+}
+
+/// Whom to tell of what is wrong.
+fn alerts_receiver(config: &Config, secret: &ReadSecret) -> Result<Option<Receiver>, ComposeError> {
+    let key = config
+        .alerts
+        .secret
+        .as_ref()
+        .map(|reference| secret("alerts.secret", reference))
+        .transpose()?;
+    alerts::receiver(config, key).map_err(|why| ComposeError::Sink {
+        why: format!("alerts.webhook: {why}"),
+    })
 }
 
 /// The ready line, also for whoever comes later (contract 18).

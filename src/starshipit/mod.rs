@@ -25,6 +25,7 @@ pub use calls::{Offer, RecentlyPrinted};
 pub use find::{FindResult, Lookup};
 
 use crate::domain::AccountName;
+use crate::system::calls::Calls;
 use crate::system::http;
 use crate::system::limiter::Limiter;
 
@@ -104,6 +105,7 @@ struct Inner {
     base: String,
     accounts: BTreeMap<AccountName, Account>,
     request_timeout: Duration,
+    calls: Calls,
 }
 
 struct Account {
@@ -155,8 +157,23 @@ impl Starshipit {
                 base: base.as_str().trim_end_matches('/').to_owned(),
                 accounts,
                 request_timeout: settings.request_timeout,
+                calls: Calls::default(),
             }),
         })
+    }
+
+    /// Calls since the start, by how they ended.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.inner.calls.counts()
+    }
+
+    /// Sends that each account could make at once, and how many one window takes. Accounts with the
+    /// same subscription key share them.
+    pub fn budgets(&self) -> impl Iterator<Item = (&AccountName, usize, usize)> {
+        self.inner
+            .accounts
+            .iter()
+            .map(|(name, account)| (name, account.limiter.left(), account.limiter.slots()))
     }
 
     /// The accounts this client has keys for.

@@ -293,7 +293,7 @@ pub struct Station {
 }
 
 /// The station at a glance, for `status`, page and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
     /// PAUSE was given.
     pub paused: bool,
