@@ -229,10 +229,15 @@ impl Hub {
                 with,
             } => {
                 let with = (!with.is_empty()).then_some(with);
-                let result = self
-                    .starshipit
-                    .print(&account, order_id, reprint, with.as_ref(), Priority::Scan)
-                    .await;
+                let result = if reprint {
+                    self.starshipit
+                        .print(&account, order_id, true, with.as_ref(), Priority::Scan)
+                        .await
+                } else {
+                    self.starshipit
+                        .buy(&account, order_id, with.as_ref(), Priority::Scan)
+                        .await
+                };
                 let result = result.map(|(bought, documents)| {
                     self.keep(&bought.documents, documents);
                     bought
