@@ -372,7 +372,7 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
     for (cut, turn) in [(false, with), (true, without)] {
         if cut {
             for cable in &site.cables {
-                cable.pull();
+                cable.set(cable::Line::Pulled);
             }
         }
         for n in turn {

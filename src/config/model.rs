@@ -204,6 +204,8 @@ pub struct Starshipit {
     /// (contract 1).
     #[serde(serialize_with = "units::duration")]
     pub settle: Duration,
+    /// When an order is claimed before it is bought.
+    pub claim: Claim,
     /// Accounts; never empty.
     pub accounts: Vec<Account>,
 }

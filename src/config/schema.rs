@@ -249,6 +249,7 @@ fn starshipit(s: &mut Section<'_>) -> Starshipit {
         confirm: s.word("confirm", Confirm::Missing),
         request_timeout: s.duration("request_timeout", MINUTE, 100 * MS..=10 * MINUTE),
         settle: s.duration("settle", 90 * SECOND, 100 * MS..=HOUR),
+        claim: s.word("claim", Claim::Auto),
         accounts: s.list("accounts", |s| Account {
             name: s.name("name", None),
             api_key: s.secret("api_key"),

@@ -334,10 +334,15 @@ impl Hub {
                 } else {
                     Priority::Scan
                 };
-                let result = self
-                    .starshipit
-                    .print(&account, order_id, reprint, with.as_ref(), priority)
-                    .await;
+                let result = if reprint {
+                    self.starshipit
+                        .print(&account, order_id, true, with.as_ref(), priority)
+                        .await
+                } else {
+                    self.starshipit
+                        .buy(&account, order_id, with.as_ref(), priority)
+                        .await
+                };
                 let result = result.map(|(bought, documents)| {
                     self.keep(&bought.documents, documents);
                     bought

@@ -74,7 +74,10 @@ impl Starshipit {
         }
         let orders = good?.reply.into_orders();
         match orders.into_iter().find(|o| o.order_id.0 == Some(order_id)) {
-            Some(order) => Ok(Some(order)),
+            Some(order) => {
+                self.note(&order);
+                Ok(Some(order))
+            }
             // Not the same as "no such order": nothing may be concluded from it.
             None => Err(CallFailure::Unknown {
                 detail: format!("asked for order {order_id}, answered without it"),
