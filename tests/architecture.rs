@@ -72,7 +72,7 @@ const EVERYTHING: &[&str] = &["*"];
 /// Rooms without I/O, and the dependencies they may name all the same.
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["serde", "serde_json", "thiserror"]),
-    ("station", &["serde", "serde_json", "regex", "thiserror"]),
+    ("station", &["serde", "serde_json", "regex", "thiserror", "jiff"]),
 ];
 
 /// Parts of `std` that a pure room does not touch: files, network, clock, environment.

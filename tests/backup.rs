@@ -35,6 +35,7 @@ fn page(index: u16, state: PageState) -> Page {
         printer: "label".into(),
         state,
         at: NOW,
+        codes: Vec::new(),
     }
 }
 
@@ -71,10 +72,14 @@ fn order(number: &str, pages: Vec<Page>) -> Order {
             superseded: false,
             untracked: false,
             origin: Origin::Here,
+            ahead: false,
+            unverified: false,
+            price_cents: None,
             at: NOW,
         }],
         intent: None,
         fingerprint: String::new(),
+        timings: None,
         deeds: Vec::new(),
         created: NOW,
         updated: NOW,
@@ -99,6 +104,7 @@ fn orders() -> Vec<Order> {
         sends: 1,
         sent_at: NOW,
         with: Choices::default(),
+        ahead: false,
     });
     let closed = order("WEB-4", vec![page(0, PageState::Printed(Proof::Accepted))]);
     vec![half, unread, buying, closed]

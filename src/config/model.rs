@@ -553,6 +553,11 @@ pub struct Prefetch {
     pub couriers: Vec<String>,
     /// Most purchases a day.
     pub daily_cap: u32,
+    /// Most labels held unused.
+    pub max_held: u32,
+    /// An older one never prints without its re-check.
+    #[serde(serialize_with = "units::duration")]
+    pub max_age: Duration,
     /// Time for the re-check at the scan.
     #[serde(serialize_with = "units::duration")]
     pub recheck: Duration,

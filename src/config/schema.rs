@@ -58,6 +58,8 @@ pub(crate) fn config(s: &mut Section<'_>, state_dir: Option<&Path>) -> Config {
         prefetch: s.section("prefetch", |s| Prefetch {
             couriers: s.texts("couriers"),
             daily_cap: s.int("daily_cap", 200, 0..=100_000),
+            max_held: s.int("max_held", 500, 0..=10_000),
+            max_age: s.duration("max_age", 3 * DAY, HOUR..=60 * DAY),
             recheck: s.duration("recheck", 300 * MS, Duration::ZERO..=10 * SECOND),
             unverified: s.word("unverified", Unverified::Print),
             writeback: s.word("writeback", PrefetchWriteback::OnRelease),

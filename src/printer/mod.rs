@@ -21,3 +21,4 @@ pub use job::{Job, PageBytes, PrintReport, Printer, PrinterStatus};
 pub use settings::{
     AfterLabel, Connection, IppTarget, Language, Limits, Settings, SettingsError, UsbDevice,
 };
+pub use status::Wear;

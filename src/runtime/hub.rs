@@ -6,13 +6,13 @@ use super::bench::{Bench, Event, Said};
 use super::paper::Paper;
 use super::sales::{Creation, Sales};
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
-    Signal, Source,
+    AccountName, ActId, CallFailure, DocumentId, DocumentMeta, Order, OrderId, PrinterName, Record,
+    RemoteOrder, ScanReply, Signal, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
-use crate::station::{Effect, Input, LookFor, Lookup, Token};
+use crate::station::{Effect, Input, LookFor, Lookup, PreparedPage, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -193,7 +193,8 @@ impl Hub {
                 within,
             } => {
                 let priority = match why {
-                    LookFor::Number => Priority::Poll,
+                    LookFor::Number | LookFor::Afterwards => Priority::Poll,
+                    LookFor::Ahead | LookFor::Price => Priority::Prefetch,
                     LookFor::Recheck => Priority::Release,
                     LookFor::Act | LookFor::Purchase => Priority::Scan,
                 };
@@ -227,11 +228,17 @@ impl Hub {
                 order_id,
                 reprint,
                 with,
+                ahead,
             } => {
                 let with = (!with.is_empty()).then_some(with);
+                let priority = if ahead {
+                    Priority::Prefetch
+                } else {
+                    Priority::Scan
+                };
                 let result = self
                     .starshipit
-                    .print(&account, order_id, reprint, with.as_ref(), Priority::Scan)
+                    .print(&account, order_id, reprint, with.as_ref(), priority)
                     .await;
                 let result = result.map(|(bought, documents)| {
                     self.keep(&bought.documents, documents);
@@ -304,16 +311,39 @@ impl Hub {
                 courier,
                 tracking,
                 printer,
+                ahead,
             } => {
                 let result = self
                     .paper
                     .prepare(&self.ledger, &documents, &courier, &tracking, &printer)
                     .await;
-                if let Err((code, detail)) = &result {
-                    tracing::warn!(order = %order, %code, detail, "label not usable");
+                match &result {
+                    Ok(_) if ahead => self.paper.shelve(&documents, &printer).await,
+                    Ok(_) => {}
+                    Err((code, detail)) => {
+                        tracing::warn!(order = %order, %code, detail, "label not usable");
+                    }
                 }
                 self.bench
                     .tell(Input::Prepared {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
+            }
+            Effect::Slip {
+                order,
+                account,
+                order_id,
+                printer,
+            } => {
+                let result = self.slip(&account, order_id, &printer).await;
+                if let Err(failure) = &result {
+                    tracing::warn!(order = %order, ?failure, "no packing slip");
+                }
+                self.bench
+                    .tell(Input::SlipCame {
                         order,
                         order_id,
                         result,
@@ -355,6 +385,34 @@ impl Hub {
                     Err(failure) => Err(failure),
                 };
                 self.bench.tell(Input::FoundSale { act, result }).await;
+            }
+            Effect::FindNext { statuses } => {
+                let result = match self.sales.waiting(&statuses, self.paper.now()).await {
+                    Ok(sales) => {
+                        let mut hits = Vec::with_capacity(sales.len());
+                        for sale in sales {
+                            let known = self.known(&OrderId::cartoncloud(&sale.uuid)).await;
+                            hits.push((sale, known));
+                        }
+                        Ok(hits)
+                    }
+                    Err(failure) => Err(failure),
+                };
+                self.bench.tell(Input::FoundNext { result }).await;
+            }
+            Effect::Archive {
+                order,
+                account,
+                order_id,
+            } => {
+                let result = self.starshipit.archive(&account, order_id).await;
+                self.bench
+                    .tell(Input::Archived {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
             }
             Effect::LookNumber {
                 order,
@@ -568,6 +626,32 @@ impl Hub {
         };
         let at = orders.iter().position(linked).unwrap_or_default();
         (at < orders.len()).then(|| orders.swap_remove(at))
+    }
+
+    /// The packing slip of a shipment, in the spool, and its pages.
+    async fn slip(
+        &self,
+        account: &AccountName,
+        order_id: i64,
+        printer: &PrinterName,
+    ) -> Result<(DocumentMeta, Vec<PreparedPage>), CallFailure> {
+        // After whatever a scan waits for: its label comes first.
+        let (meta, bytes) = self
+            .starshipit
+            .packing_slip(account, order_id, Priority::Release)
+            .await?;
+        self.keep(std::slice::from_ref(&meta), vec![bytes]);
+        if !self.store(vec![meta.id.clone()]).await {
+            return Err(CallFailure::NotSent {
+                detail: "the packing slip could not be put into the spool".to_owned(),
+            });
+        }
+        let pages = self
+            .paper
+            .prepare(&self.ledger, std::slice::from_ref(&meta), "", &[], printer)
+            .await
+            .map_err(|(code, detail)| CallFailure::Refused { code, detail })?;
+        Ok((meta, pages))
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

@@ -11,6 +11,7 @@
 //! * `sales.rs`: what the station asks of CartonCloud, and the way from there into Starshipit
 //! * `watch.rs`: what CartonCloud and Starshipit are asked without a scan
 //! * `paper.rs`: documents to pages to printers
+//! * `shelf.rs`, `warm.rs`: drawn labels that wait for their scan; a connection that is open by then
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
 //! * `scanners.rs`: triggers to the station, and the beep back
@@ -35,8 +36,11 @@ mod paper;
 mod port;
 mod remade;
 mod sales;
+mod scale;
 mod scanners;
 mod service;
+mod shelf;
+mod warm;
 mod tickets;
 mod trial;
 mod watch;

@@ -291,6 +291,13 @@ impl Port {
                     "code": code,
                     "detail": status.detail,
                     "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
+                    "warnings": status.warnings,
+                    "wear": status.wear.map(|wear| json!({
+                        "total_m": metres(wear.total_cm),
+                        "head_m": metres(wear.head_cm),
+                        "since_cleaned_m": metres(wear.head_clean_cm),
+                        "roll_m": metres(wear.roll_cm),
+                    })),
                 })
             })
             .collect();
@@ -309,10 +316,39 @@ impl Port {
             "scanners": scanners,
             "buttons": buttons,
             "lights": lights,
+            "scale": self.devices.show_scale(),
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
             "held": glance.held,
+            "prefetch": {
+                "today": glance.ahead.today,
+                "daily_cap": glance.ahead.daily_cap,
+                "code": glance.ahead.limited.then_some(Code::PrefetchLimit),
+                "waiting": glance.ahead.waiting,
+            },
+            "unused": {
+                "labels": glance.ahead.unused,
+                "ready": glance.ahead.ready,
+                "cents": glance.ahead.cents,
+                "unpriced": glance.ahead.unpriced,
+                "list": glance
+                    .ahead
+                    .labels
+                    .iter()
+                    .map(|label| json!({
+                        "order": label.order,
+                        "courier": label.courier,
+                        "age_s": self.now().since(label.since).as_secs(),
+                        "price_cents": label.price_cents,
+                        "code": label.trouble,
+                    }))
+                    .collect::<Vec<_>>(),
+            },
+            "pace_ms": {
+                "held": pace(glance.pace.held),
+                "live": pace(glance.pace.live),
+            },
             "in_doubt": glance.in_doubt,
             "writebacks": {
                 "pending": owed.pending,
@@ -407,6 +443,15 @@ pub(super) fn stopped() -> Reply {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),
     }
+}
+
+/// Scan to last proof, of the newest labels.
+fn pace(stage: crate::station::Stage) -> Value {
+    json!({ "n": stage.n, "median": stage.median, "p95": stage.p95 })
+}
+
+fn metres(cm: Option<u64>) -> Option<u64> {
+    cm.map(|cm| cm.saturating_add(50) / 100)
 }
 
 /// The one word of contract 24.

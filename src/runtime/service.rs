@@ -14,8 +14,9 @@ use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
+use super::shelf::Shelf;
 use super::watch::Watcher;
-use super::{buttons, scanners, tickets, trial};
+use super::{buttons, scale, scanners, tickets, trial, warm};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -25,7 +26,7 @@ use crate::starshipit::{SetupError, Starshipit};
 use crate::station::{Recovered, Station};
 use crate::system::durable;
 use crate::system::gpio;
-use crate::trigger::{self, Buttons, Triggers};
+use crate::trigger::{self, Buttons, Scale, Triggers};
 use crate::web::{self, Serving};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -47,6 +48,8 @@ const CALLS: usize = 64;
 const OUTBOX_GRACE: Duration = Duration::from_secs(10);
 /// How often old orders are forgotten, a little at a time.
 const SWEEP: Duration = Duration::from_secs(600);
+/// Between two looks at how worn printers are.
+const CHECK_UP: Duration = Duration::from_secs(300);
 
 /// Reads a secret by its configuration key and its reference.
 pub type ReadSecret =
@@ -142,6 +145,7 @@ pub struct Running {
     serving: Serving,
     triggers: Triggers,
     buttons: Buttons,
+    scale: Option<Scale>,
     lights: Lights,
 }
 
@@ -177,7 +181,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         vec!["render-worker".to_owned()],
         label.clone(),
     );
-    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock);
+    let shelf = Shelf::open(
+        state_dir.join("drawn"),
+        &format!("{label:?}"),
+        usize::try_from(config.prefetch.max_held).unwrap_or(usize::MAX),
+    );
+    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock, shelf);
     let trusted = is_plausible(now.wall);
     if !trusted {
         tracing::warn!(
@@ -200,6 +209,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
             closed: recovered.closed,
+            ahead: recovered.ahead,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
@@ -230,6 +240,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         GRACE,
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
+    if let Some(route) = config.routes.first() {
+        tokio::spawn(warm::keep(
+            bench.clone(),
+            starshipit.clone(),
+            route.account.as_str().into(),
+            drain_rx.clone(),
+        ));
+    }
+    check_up(&hub, drain_rx.clone());
     watch_services(
         &config,
         Watcher {
@@ -291,6 +310,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Arc::clone(&pressed),
     );
     let buttons = buttons::start(&config, bench.clone(), devices.clone(), pressed)?;
+    let scale = scale::start(&config, bench.clone(), devices.clone())?;
     let triggers = scanners::start(&config, bench.clone(), devices.clone()).await?;
     let ready = Ready {
         event: "ready",
@@ -323,6 +343,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         serving,
         triggers,
         buttons,
+        scale,
         lights,
     })
 }
@@ -361,6 +382,7 @@ impl Running {
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
         drop(self.buttons);
+        drop(self.scale);
         // Results of writebacks reach the station while it still keeps records.
         self.outbox.stop(OUTBOX_GRACE).await;
         self.drain.send_replace(true);
@@ -384,12 +406,25 @@ fn watch_services(config: &Config, watcher: Watcher, drain: &watch::Receiver<boo
         .cartoncloud
         .as_ref()
         .is_some_and(|cloud| cloud.print_when.is_some());
-    if prints || config.station.duties.contains(&Duty::Push) {
+    if prints || compose::follows_statuses(config) || config.station.duties.contains(&Duty::Push) {
         tokio::spawn(watcher.clone().poll(drain.clone()));
     }
     if config.station.duties.contains(&Duty::Reconcile) {
         tokio::spawn(watcher.reconcile(drain.clone()));
     }
+}
+
+/// Asks printers that count how worn they are, while nothing prints.
+fn check_up(hub: &Arc<Hub>, mut drain: watch::Receiver<bool>) {
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(CHECK_UP) => hub.paper().check_up().await,
+                _ = drain.changed() => return,
+            }
+        }
+    });
 }
 
 /// Forgets old orders a little at a time.

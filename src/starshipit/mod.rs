@@ -23,7 +23,6 @@ mod wire;
 pub use crate::system::limiter::Priority;
 pub use calls::{Offer, RecentlyPrinted};
 pub use find::{FindResult, Lookup};
-pub use slip::PACKING_SLIP;
 
 use crate::domain::AccountName;
 use crate::system::http;

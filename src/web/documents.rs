@@ -23,6 +23,10 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
                 "tracking": s.tracking,
                 "superseded": s.superseded,
                 "carrier": s.carrier,
+                "ahead": s.ahead,
+                "price_cents": s.price_cents,
+                "unverified": s.unverified,
+                "age_s": now.since(s.at).as_secs(),
             })
         })
         .collect();
@@ -72,6 +76,7 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
         "pages": pages,
         "writebacks": writebacks,
         "deeds": deeds,
+        "timings_ms": order.timings,
         "created": rfc3339(order.created),
         "updated": rfc3339(order.updated),
     })

@@ -356,6 +356,7 @@ impl World {
             writebacks: Vec::new(),
             last_job: 0,
             fingerprint: String::new(),
+            timings: None,
             deeds: Vec::new(),
             created: Timestamp(0),
             updated: Timestamp(0),
