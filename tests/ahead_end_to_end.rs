@@ -13,6 +13,7 @@
 )]
 
 #[path = "common/cable.rs"]
+#[expect(dead_code, reason = "shared with tests that use other parts")]
 mod cable;
 #[path = "common/process.rs"]
 #[expect(dead_code, reason = "shared with tests that use other parts")]
