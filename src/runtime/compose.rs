@@ -1,6 +1,6 @@
 //! Configuration to the settings of every room (contract 36: each room owns its own).
 //!
-//! Over 500 lines because it is one list of what each room is given.
+//! Over 500 lines because the whole way from a key to its room is read as one list.
 
 use super::paper::Head;
 use crate::cartoncloud::{self, CartonCloud};

@@ -6,7 +6,7 @@
 //! purchase that it became is durable. A purchase is counted against the day's limit in the record
 //! of its intent. All of it goes after everything else that the station does.
 //!
-//! Over 500 lines because a wish, its purchase and its stay on the shelf are one life.
+//! Over 500 lines because a wish, its purchase and the wait for its scan are read as one life.
 
 use super::{Effect, LookFor, Station, Waiting, paper, sales};
 use crate::domain::order::{Choices, Intent, IntentKind, Standing};

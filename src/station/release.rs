@@ -182,17 +182,22 @@ impl Station {
         let Some(order) = self.orders.get(id) else {
             return;
         };
-        let (number, bought_for) = (order.number.clone(), order.fingerprint.clone());
+        let (number, bought_as) = (order.number.clone(), order.fingerprint.clone());
         let trouble = match &remote {
             None => Some((Code::OrderCancelled, "")),
             Some(remote) if remote.archived => Some((Code::OrderCancelled, "")),
-            Some(remote) => (!bought_for.is_empty() && bought_for != remote.fingerprint)
+            Some(remote) => (!bought_as.is_empty() && bought_as != remote.fingerprint)
                 .then_some((Code::OrderChanged, "")),
         };
         let trouble = trouble.or(match &sale {
             Some(Err(_)) => return,
             Some(Ok(None)) => Some((Code::OrderCancelled, "")),
-            Some(Ok(Some(sale))) => self.sale_changed(id, sale),
+            // It may have been dispatched since, with the label that is out.
+            Some(Ok(Some(sale))) => super::sales::refusal(sale).or_else(|| {
+                let bought_for = &order.sale.as_ref()?.fingerprint;
+                (!bought_for.is_empty() && *bought_for != sale.fingerprint)
+                    .then_some((Code::OrderChanged, ""))
+            }),
             None => None,
         });
         self.came_online(out);

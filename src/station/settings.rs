@@ -1,6 +1,6 @@
 //! What the station is told once, at start.
 //!
-//! Over 500 lines because every rule stands beside the look-up that applies it.
+//! Over 500 lines because every setting of the core, and what a scanned text means by them, is in one place.
 
 use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{
