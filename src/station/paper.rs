@@ -243,14 +243,19 @@ impl Station {
         match outcome {
             PrintOutcome::Printed { .. } => {
                 // The rest of this order comes before other orders of the same printer.
-                if self
+                let next = self
                     .orders
                     .get(&id)
-                    .is_some_and(|order| next_page(order, &printer).is_some())
-                {
+                    .and_then(|order| next_page(order, &printer));
+                if let Some((order_id, page)) = next {
+                    let label_follows = self.is_label(&id, order_id, page);
                     self.line(&printer).waiting.push_front(id.clone());
                     let left = self.start_page(&printer, records, now, out);
                     remember(left, out);
+                    // Whoever waits for the labels does not wait for the document behind them.
+                    if role == PageRole::Label && !label_follows && self.jobs.contains_key(&id) {
+                        self.go_on(&id, now, out);
+                    }
                 } else if role == PageRole::Label && self.jobs.contains_key(&id) {
                     self.go_on_with(&id, records, now, out);
                 } else {
