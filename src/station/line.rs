@@ -177,7 +177,7 @@ impl Station {
 /// The next page of this order for this printer: Starshipit id of its shipment, index in it. None
 /// while a label of the same shipment and printer is in doubt (a person is asked first), and no label
 /// of an order that nobody released.
-fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
+pub(super) fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
     let released = matches!(
         order.standing,
         Standing::Released | Standing::WaitingPrinter(_)
@@ -197,13 +197,6 @@ fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
             })
             .map(|(index, _)| (shipment.order_id, index))
     })
-}
-
-/// What the next page of this order for this printer is.
-pub(super) fn next_role(order: &Order, printer: &PrinterName) -> Option<PageRole> {
-    let (order_id, page) = next_page(order, printer)?;
-    let shipment = order.shipments.iter().find(|s| s.order_id == order_id)?;
-    shipment.pages.get(page).map(|page| page.role)
 }
 
 fn job_of(order: &Order, order_id: i64, page: usize) -> Option<PageJob> {

@@ -6,7 +6,7 @@
 //!
 //! Over 500 lines because a page's states and the lines of the printers are one invariant.
 
-use super::line::{CHECK_PRINTER, next_role};
+use super::line::{CHECK_PRINTER, next_page};
 use super::{Effect, PreparedPage, QuestionKind, Station, Verify, Waiting};
 use crate::domain::order::Standing;
 use crate::domain::remote::PACKING_SLIP;
@@ -257,19 +257,20 @@ impl Station {
                 let next = self
                     .orders
                     .get(&id)
-                    .and_then(|order| next_role(order, &printer));
-                if next.is_some() {
+                    .and_then(|order| next_page(order, &printer));
+                if let Some((order_id, page)) = next {
+                    let label_follows = self.is_label(&id, order_id, page);
                     self.line(&printer).waiting.push_front(id.clone());
-                }
-                if role == PageRole::Label
-                    && next != Some(PageRole::Label)
-                    && self.jobs.contains_key(&id)
-                {
-                    // A document that comes behind the label does not keep its act from ending.
-                    self.go_on_with(&id, records, now, out);
-                } else {
                     let left = self.start_page(&printer, records, now, out);
                     remember(left, out);
+                    // Whoever waits for the labels does not wait for the document behind them.
+                    if role == PageRole::Label && !label_follows && self.jobs.contains_key(&id) {
+                        self.go_on(&id, now, out);
+                    }
+                } else if role == PageRole::Label && self.jobs.contains_key(&id) {
+                    self.go_on_with(&id, records, now, out);
+                } else {
+                    remember(records, out);
                 }
             }
             PrintOutcome::NotStarted { code, .. }
