@@ -29,6 +29,7 @@ mod day;
 mod devices;
 mod hub;
 mod lights;
+mod lists;
 mod outbox;
 mod owed;
 mod paper;

@@ -347,7 +347,7 @@ impl Station {
                 self.printer_seen(printer, trouble, now, &mut out);
             }
             Input::Probed { reachable } => self.probed(reachable, now, &mut out),
-            Input::Full { act } => self.full(act, now, &mut out),
+            Input::Full { act, code } => self.full(act, code, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
             Input::WorkOn => self.undrain(now, &mut out),
