@@ -176,6 +176,8 @@ async fn unusable_scans_get_their_code_and_the_station_goes_on() {
         "%2e%2e",
         "WEB-404",
         "'; DROP TABLE",
+        // Two prefixes of a scanner: cleaned once, and kept like that.
+        "]C1]C1WEB-404",
     ] {
         let (status, reply) = world.scan(&station, text, Some("20s")).await;
         assert_eq!(

@@ -250,7 +250,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         2 => Just(Fault::NotSent),
         1 => Just(Fault::Throttled),
-        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::WeightMissing, Code::StarshipitUnauthorized][..])
+        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::WeightMissing, Code::ClaimedElsewhere, Code::StarshipitUnauthorized][..])
             .prop_map(Fault::Refused),
         3 => Just(Fault::LostAfter),
         3 => Just(Fault::LostBefore),

@@ -5,6 +5,7 @@
 use super::bench::{Bench, Event, Said};
 use super::clock::Clock;
 use super::facts::Pushes;
+use super::lists::{ListId, Lists};
 use super::metrics::Metrics;
 use super::month::Month;
 use super::paper::Paper;
@@ -44,6 +45,7 @@ pub(super) struct Hub {
     paper: Paper,
     sales: Sales,
     waiters: Mutex<HashMap<Token, mpsc::Sender<Said>>>,
+    lists: Mutex<Lists>,
     /// Label documents that have come and are not in the spool yet.
     pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
     fatal: watch::Sender<Option<String>>,
@@ -80,6 +82,7 @@ impl Hub {
             paper,
             sales,
             waiters: Mutex::default(),
+            lists: Mutex::default(),
             pending: Mutex::default(),
             fatal,
             outbox: OnceLock::new(),
@@ -134,14 +137,29 @@ impl Hub {
     }
 
     /// Carries out a list in order, up to its first `Remember`; the rest follows when that is
-    /// durable.
+    /// durable. Lists about the same orders follow each other.
     pub(super) fn carry_out(self: &Arc<Self>, effects: Vec<Effect>) {
+        let begun = lock(&self.lists).arrive(effects);
+        if let Some((id, effects)) = begun {
+            self.carry_on(id, effects);
+        }
+    }
+
+    /// This much of a list is left; those that waited for it may begin.
+    fn left(self: &Arc<Self>, id: ListId, rest: &[Effect]) {
+        let free = lock(&self.lists).left(id, rest);
+        for (id, effects) in free {
+            self.carry_on(id, effects);
+        }
+    }
+
+    fn carry_on(self: &Arc<Self>, id: ListId, effects: Vec<Effect>) {
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
             match effect {
                 Effect::Remember(records) => {
                     let rest: Vec<Effect> = effects.collect();
-                    self.remember(records, rest);
+                    self.remember(id, records, rest);
                     return;
                 }
                 // A ticket announces what follows it: the label is sent when the ticket is done.
@@ -152,7 +170,7 @@ impl Hub {
                         if let Err(code) = hub.paper.ticket(&printer, &lines, &[]).await {
                             tracing::warn!(printer = %printer, %code, "ticket not printed");
                         }
-                        hub.carry_out(rest);
+                        hub.carry_on(id, rest);
                     });
                     return;
                 }
@@ -173,11 +191,12 @@ impl Hub {
                 }
             }
         }
+        self.left(id, &[]);
     }
 
     /// Hands the records to the ledger now, so that lists keep their order, and goes on with the
     /// rest when they are durable.
-    fn remember(self: &Arc<Self>, records: Vec<Record>, rest: Vec<Effect>) {
+    fn remember(self: &Arc<Self>, id: ListId, records: Vec<Record>, rest: Vec<Effect>) {
         let orders: Vec<Order> = records
             .iter()
             .filter_map(|record| match record {
@@ -197,9 +216,15 @@ impl Hub {
         }
         let handed = self.clock.now().mono;
         let commit = self.ledger.commit(records);
+        self.left(id, &rest);
         let hub = Arc::clone(self);
         tokio::spawn(async move {
-            match commit.await {
+            let kept = commit.await;
+            if kept.is_err() {
+                // Nothing more of this list is done.
+                hub.left(id, &[]);
+            }
+            match kept {
                 Ok(()) => {
                     let now = hub.clock.now();
                     hub.metrics.durable(now.mono.since(handed));
@@ -211,11 +236,15 @@ impl Hub {
                         }
                         hub.bench.publish(Event::Order(Box::new(order)));
                     }
-                    hub.carry_out(rest);
+                    hub.carry_on(id, rest);
                 }
-                Err(LedgerError::QueueFull) if !acts.is_empty() => {
+                Err(why @ (LedgerError::QueueFull | LedgerError::DiskFull)) if !acts.is_empty() => {
+                    let code = match why {
+                        LedgerError::DiskFull => Code::DiskFull,
+                        _ => Code::QueueFull,
+                    };
                     for act in acts {
-                        hub.bench.tell(Input::Full { act }).await;
+                        hub.bench.tell(Input::Full { act, code }).await;
                     }
                 }
                 Err(LedgerError::QueueFull) => {

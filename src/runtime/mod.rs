@@ -35,6 +35,7 @@ mod facts;
 mod gauges;
 mod hub;
 mod lights;
+mod lists;
 mod metrics;
 mod month;
 mod outbox;

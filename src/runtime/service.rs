@@ -23,7 +23,7 @@ use super::watch::Watcher;
 use super::{buttons, scale, scanners, tickets, trial, warm};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
-use crate::domain::Order;
+use crate::domain::{Code, Order};
 use crate::label::Worker;
 use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
@@ -55,6 +55,8 @@ const OUTBOX_GRACE: Duration = Duration::from_secs(10);
 const SWEEP: Duration = Duration::from_secs(600);
 /// Between two looks at how worn printers are.
 const CHECK_UP: Duration = Duration::from_secs(300);
+/// How often a full card is looked at: scans are refused until it has room again.
+const FULL_CARD: Duration = Duration::from_secs(10);
 
 /// Reads a secret by its configuration key and its reference.
 pub type ReadSecret =
@@ -455,11 +457,19 @@ fn check_up(hub: &Arc<Hub>, mut drain: watch::Receiver<bool>) {
 /// Forgets old orders a little at a time.
 fn sweep(ledger: Ledger, clock: Clock, mut drain: watch::Receiver<bool>) {
     tokio::spawn(async move {
+        let mut waited = Duration::ZERO;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(SWEEP) => {}
+                () = tokio::time::sleep(FULL_CARD) => {}
                 _ = drain.changed() => return,
             }
+            waited += FULL_CARD;
+            let health = ledger.health();
+            let is_full = health.iter().any(|(code, _)| *code == Code::DiskFull);
+            if waited < SWEEP && !is_full {
+                continue;
+            }
+            waited = Duration::ZERO;
             let (ledger, now) = (ledger.clone(), clock.now().wall);
             match tokio::task::spawn_blocking(move || ledger.sweep(now)).await {
                 Ok(Ok(_)) => {}

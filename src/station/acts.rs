@@ -193,7 +193,7 @@ impl Station {
 
     /// The ledger has no room for new work: nothing of that list was done, so nothing of it may stay
     /// in memory. An unresolved call from before keeps its intent and its job.
-    pub(super) fn full(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
+    pub(super) fn full(&mut self, act: ActId, code: Code, now: Moment, out: &mut Vec<Effect>) {
         let Some(running) = self.running.get_mut(&act) else {
             return;
         };
@@ -243,7 +243,7 @@ impl Station {
                 }
             }
         }
-        let reply = self.coded(Outcome::Refused, Code::QueueFull, None);
+        let reply = self.coded(Outcome::Refused, code, None);
         self.end_act(act, records, reply, out);
         for printer in freed {
             let left = self.start_page(&printer, Vec::new(), now, out);

@@ -294,11 +294,13 @@ pub enum Input {
         /// Orders in it.
         orders: Vec<OrderId>,
     },
-    /// The ledger refused a batch that opens new work (`queue-full`); nothing of the same list was
-    /// done. The acts it would have opened.
+    /// The ledger refused a batch that opens new work (`queue-full`, `disk-full`); nothing of the same
+    /// list was done. The acts it would have opened.
     Full {
         /// Which act.
         act: ActId,
+        /// Why.
+        code: Code,
     },
     /// Time has passed.
     Tick,

@@ -396,7 +396,7 @@ impl Station {
             }
             Input::Weighed { load } => self.scale.shows(load),
             Input::Probed { reachable } => self.probed(reachable, now, &mut out),
-            Input::Full { act } => self.full(act, now, &mut out),
+            Input::Full { act, code } => self.full(act, code, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
             Input::WorkOn => self.undrain(now, &mut out),

@@ -272,8 +272,11 @@ impl Station {
                 self.purchase_refused(id, code, &detail, now, out);
             }
             CallFailure::Unknown { .. } => {
-                // The first look comes at once: most lost replies were committed long ago.
-                self.job(id, now).waiting = Waiting::Look { at: now.mono };
+                // The first look comes at once: most lost replies were committed long ago. When the
+                // call left, only the client knows (limiter, claim): not later than now.
+                let job = self.job(id, now);
+                job.sent = now.mono;
+                job.waiting = Waiting::Look { at: now.mono };
                 self.run_due(id, now, out);
             }
         }

@@ -309,7 +309,10 @@ impl World {
             // Nothing of the same list is done.
             self.lists.pop_front();
             self.lists.push_front((0, VecDeque::new()));
-            self.replies.push(Input::Full { act });
+            self.replies.push(Input::Full {
+                act,
+                code: Code::QueueFull,
+            });
         }
     }
 

@@ -71,7 +71,9 @@ fn sound(text: &ScanText) {
             .all(|b| b == 0x1D || (b.is_ascii() && !b.is_ascii_control())),
         "{said:?}"
     );
-    assert_eq!(ScanText::parse(said).as_ref(), Ok(text), "cleaning twice");
+    let stored = serde_json::to_string(text).expect("text");
+    let read: ScanText = serde_json::from_str(&stored).expect("what was stored");
+    assert_eq!(read, *text, "another scan after a restart");
     let _ = text.folded();
     let _ = Command::parse("PS7K4D.", text);
 }
