@@ -30,7 +30,7 @@ class Pi:
     def command(self):
         guest = ",".join(f"hostfwd=tcp:127.0.0.1:{host}-10.0.2.15:{port}" for host, port in self.forward)
         return [
-            "nice", "-n", "10", "qemu-system-aarch64",
+            "nice", "-n", os.environ.get("VIRTUAL_PI_NICE", "10"), "qemu-system-aarch64",
             "-M", "virt,gic-version=3", "-cpu", "cortex-a53", "-accel", "tcg,thread=multi",
             "-m", "1024", "-smp", "2", "-nographic", "-no-reboot",
             "-kernel", f"{self.folder}/vmlinuz", "-initrd", f"{self.folder}/initrd",
