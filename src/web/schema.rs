@@ -146,6 +146,14 @@ pub(super) fn parcels() -> Schema {
         .into()
 }
 
+pub(super) fn seconds() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(u32::MAX))
+        .into()
+}
+
 pub(super) fn only_true() -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::Boolean)
@@ -170,8 +178,9 @@ pub(super) struct Reference {
     /// Order number or ledger id.
     #[param(
         min_length = 1,
-        max_length = 50,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        example = "WEB-20417"
     )]
     reference: String,
 }
@@ -183,8 +192,9 @@ pub(super) struct JobId {
     /// `<ledger id>#<n>`, or an order of which one writeback alone is open.
     #[param(
         min_length = 1,
-        max_length = 50,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        example = "WEB-20417"
     )]
     id: String,
 }
