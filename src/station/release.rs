@@ -100,6 +100,9 @@ impl Station {
             self.find_sale_again(act, id, now, out);
             return;
         }
+        if let Some(act) = act {
+            self.note_ship(act, id, now);
+        }
         let record = self.change(id, now, |order| order.standing = Standing::Released);
         // "Released" and "sending page 1" are one record where nothing else is to be done first.
         self.go_on_with(id, record.into_iter().collect(), now, out);
