@@ -2,6 +2,8 @@
 //!
 //! Words come from the program's own tables. Tests compare these shapes with what a running station
 //! answers: every member that it sends is described here, with its type.
+//!
+//! Over 500 lines because all documents are seen in one file.
 #![expect(
     dead_code,
     reason = "shapes: what is sent is made elsewhere, and compared by tests"
