@@ -206,6 +206,10 @@ async fn answers_are_as_the_document_says() {
             None,
         )
         .await;
+    assert_eq!(
+        order["pages"][0]["by"], "ann",
+        "who had it printed: {order}"
+    );
     let id = order["id"].as_str().expect("an id").to_owned();
     let one = "/api/orders/{reference}";
     let at = |rest: &str| format!("/api/orders/{}{rest}", id.replace(':', "%3A"));

@@ -102,7 +102,13 @@ pub(super) struct Export {
     /// Orders that changed since then: a date, a time (RFC 3339) or a span such as 7d
     #[arg(long, value_name = "T")]
     pub since: String,
-    /// One order document per line instead of CSV
+    /// Only these columns, in this order: order, account, customer, …
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', conflicts_with_all = ["json", "report"])]
+    pub columns: Vec<String>,
+    /// Labels, reprints and REDOs counted by customer, person, reason, or several of them
+    #[arg(long, value_name = "BY,…", value_delimiter = ',')]
+    pub report: Vec<String>,
+    /// One document per line instead of CSV
     #[arg(long)]
     pub json: bool,
 }

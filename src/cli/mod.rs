@@ -16,6 +16,7 @@ mod printers;
 mod provision;
 mod release;
 mod render;
+mod report;
 pub mod run;
 mod say;
 mod scan;

@@ -214,7 +214,7 @@ impl Hub {
         for order in &orders {
             self.note_span(order);
         }
-        let handed = self.clock.now().mono;
+        let handed = tokio::time::Instant::now();
         let commit = self.ledger.commit(records);
         self.left(id, &rest);
         let hub = Arc::clone(self);
@@ -227,7 +227,7 @@ impl Hub {
             match kept {
                 Ok(()) => {
                     let now = hub.clock.now();
-                    hub.metrics.durable(now.mono.since(handed));
+                    hub.metrics.durable(handed.elapsed());
                     for order in orders {
                         let parcels = hub.metrics.remembered(&order, now.wall);
                         hub.month.add(parcels, now.wall);

@@ -325,6 +325,93 @@ mod tests {
         assert_eq!(lock(&metrics.seen).len(), 1, "what is old is forgotten");
     }
 
+    /// One of everything.
+    fn busy() -> Metrics {
+        let metrics = Metrics::new("1");
+        let source = Source {
+            trigger: "bench".to_owned(),
+            user: None,
+        };
+        let refused = ScanReply::coded(Outcome::Refused, Code::OrderNotFound, "", None);
+        metrics.asked(1, Mono(0));
+        metrics.answered(Some(1), &source, &refused, true, Mono(1));
+        metrics.bought.with_label_values(&["main"]).inc();
+        metrics.labels.with_label_values(&["label", "sent"]).inc();
+        metrics.delivered(&Delivery::Done { handle: None });
+        metrics.durable(Duration::from_millis(3));
+        metrics
+    }
+
+    fn busy_facts() -> Facts {
+        Facts {
+            state: "fault",
+            printers: vec![("label".into(), Some(Code::PrinterMediaOut))],
+            health: vec![(Code::DiskFull, String::new())],
+            alerts: vec![crate::alert::Kind::PrinterDown],
+            services: vec![crate::runtime::facts::Service {
+                name: "starshipit",
+                online: true,
+                calls: [("200".to_owned(), 7)].into(),
+                budgets: vec![("main".to_owned(), 1, 2)],
+            }],
+            ..Facts::default()
+        }
+    }
+
+    #[test]
+    fn every_metric_of_dashboard_and_rules_exists() {
+        let text = busy().text(&busy_facts()).unwrap();
+        let there: std::collections::BTreeSet<&str> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
+        let named = regex::Regex::new("printstation_[a-z_]+").unwrap();
+        for (file, text) in [
+            (
+                "dashboard.json",
+                include_str!("../../scripts/monitoring/dashboard.json"),
+            ),
+            (
+                "rules.yml",
+                include_str!("../../scripts/monitoring/rules.yml"),
+            ),
+        ] {
+            let mut found = 0;
+            for name in named.find_iter(text) {
+                found += 1;
+                let name = name.as_str();
+                assert!(there.contains(name), "{file} names {name}: {there:#?}");
+            }
+            assert!(found > 10, "{file} names {found} metrics");
+        }
+        let dashboard = include_str!("../../scripts/monitoring/dashboard.json");
+        assert!(serde_json::from_str::<serde_json::Value>(dashboard).is_ok());
+    }
+
+    #[test]
+    fn what_is_over_is_not_shown_any_more() {
+        let metrics = busy();
+        metrics.text(&busy_facts()).unwrap();
+        let well = Facts {
+            state: "ready",
+            printers: vec![("label".into(), None)],
+            ..Facts::default()
+        };
+        let text = metrics.text(&well).unwrap();
+        for gone in [
+            "printer_trouble{",
+            "ledger_trouble{",
+            "alert_raised{",
+            "api_calls_total{",
+        ] {
+            assert!(!text.contains(gone), "{gone}\n{text}");
+        }
+        assert!(text.contains("printstation_printer_ready{printer=\"label\"} 1\n"));
+        assert!(text.contains("printstation_state{state=\"ready\"} 1\n"));
+        assert!(text.contains("printstation_state{state=\"fault\"} 0\n"));
+    }
+
     #[test]
     fn answers_are_counted_by_outcome_and_code_and_timed_from_their_question() {
         let metrics = Metrics::new("1");

@@ -2,7 +2,7 @@
 //! the ledger is full, as if it had never been.
 
 use super::{Effect, Running, Station, Token, Undo};
-use crate::domain::order::{Choices, Deed, PageState, Standing};
+use crate::domain::order::{Choices, Deed, PageState, SHIP, Standing};
 use crate::domain::{
     Act, ActId, ActKind, Code, Moment, Order, OrderId, Outcome, Record, ScanReply, ScanText,
     Signal, Source, Timings, WritebackState,
@@ -358,6 +358,14 @@ impl Station {
             && !self.before.contains_key(id)
         {
             self.before.insert(id.clone(), order.clone());
+        }
+    }
+
+    /// Who had this order's label made or released: reports count labels by person.
+    pub(super) fn note_ship(&mut self, act: ActId, id: &OrderId, now: Moment) {
+        let running = self.running.get(&act);
+        if running.is_some_and(|running| running.act.kind == ActKind::Ship) {
+            self.note(id, now, SHIP, act);
         }
     }
 

@@ -38,6 +38,7 @@ impl Station {
             t.resolve.get_or_insert(ms);
         });
         self.work_on(act, id, now);
+        self.note_ship(act, id, now);
         let record = self.change(id, now, |order| {
             order.standing = Standing::Released;
             order.fingerprint.clone_from(&remote.fingerprint);

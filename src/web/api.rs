@@ -4,7 +4,7 @@
 //! Each handler carries its description for `/api/openapi.json`; [`addresses`] joins both.
 
 use crate::domain::{Code, Outcome, ScanReply, ScanText};
-use crate::web::extract::{WaitParam, json_body, source, wait};
+use crate::web::extract::{WaitParam, json_body, source, wait, whole};
 use crate::web::guard::{Through, guard};
 use crate::web::port::{Reply, Request};
 use crate::web::problem::{HttpCode, Problem, scan_response};
@@ -252,7 +252,13 @@ async fn hook(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LeaseBody {
+    /// Nobody must have asked anything for so long.
+    #[serde(deserialize_with = "whole")]
+    #[schema(schema_with = schema::seconds)]
     quiet_s: u32,
+    /// So long may it take until the station rests.
+    #[serde(deserialize_with = "whole")]
+    #[schema(schema_with = schema::seconds)]
     patience_s: u32,
 }
 

@@ -3,7 +3,9 @@
 use crate::domain::State as OrderState;
 use crate::web::api::{Answer, Ctx, said};
 use crate::web::documents;
-use crate::web::extract::{WaitParam, checked_reference, json_body, query, source, wait, words};
+use crate::web::extract::{
+    WaitParam, checked_reference, json_body, query, source, wait, wholes, words,
+};
 use crate::web::guard::Through;
 use crate::web::port::{OrderAct, OrdersQuery, Request, WritebackAct, WritebacksQuery};
 use crate::web::problem::Problem;
@@ -44,7 +46,7 @@ pub(super) struct OrdersParams {
     /// Go on after this ledger id.
     #[param(
         min_length = 1,
-        max_length = 50,
+        max_length = 200,
         pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
     )]
     after: Option<String>,
@@ -129,7 +131,7 @@ pub(super) struct ReprintBody {
     #[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     reason: Option<String>,
     /// Only these parcels, from 1; empty: all.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "wholes")]
     #[schema(schema_with = schema::parcels)]
     parcels: Vec<u16>,
     /// Who.

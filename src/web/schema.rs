@@ -2,6 +2,8 @@
 //!
 //! Words come from the program's own tables. Tests compare these shapes with what a running station
 //! answers: every member that it sends is described here, with its type.
+//!
+//! Over 500 lines because all documents are seen in one file.
 #![expect(
     dead_code,
     reason = "shapes: what is sent is made elsewhere, and compared by tests"
@@ -146,6 +148,14 @@ pub(super) fn parcels() -> Schema {
         .into()
 }
 
+pub(super) fn seconds() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(u32::MAX))
+        .into()
+}
+
 pub(super) fn only_true() -> Schema {
     ObjectBuilder::new()
         .schema_type(Type::Boolean)
@@ -170,8 +180,9 @@ pub(super) struct Reference {
     /// Order number or ledger id.
     #[param(
         min_length = 1,
-        max_length = 50,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        example = "WEB-20417"
     )]
     reference: String,
 }
@@ -183,8 +194,9 @@ pub(super) struct JobId {
     /// `<ledger id>#<n>`, or an order of which one writeback alone is open.
     #[param(
         min_length = 1,
-        max_length = 50,
-        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$"
+        max_length = 200,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$",
+        example = "WEB-20417"
     )]
     id: String,
 }

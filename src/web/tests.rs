@@ -97,6 +97,7 @@ async fn friendly() -> Bench {
         Some(match request {
             Request::Scan { .. } | Request::Act { .. } => Reply::Scan(Box::new(printed())),
             Request::Status => Reply::Document(json!({"state": "ready"})),
+            Request::Metrics => Reply::Text("printstation_x 1\n".to_owned()),
             Request::Orders(_) => Reply::Lines(vec![json!({"id": "a"}), json!({"id": "b"})]),
             Request::Writebacks(_) => Reply::Lines(vec![]),
             Request::Writeback { .. } => Reply::Document(json!({"id": "cc:u#1"})),
