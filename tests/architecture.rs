@@ -32,6 +32,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("signal", OUTSIDE),
     ("ledger", &["domain", "system"]),
     ("update", &["domain", "system", "config"]),
+    // Facts to sentences; what the machine can say of itself is pure in `system`.
+    ("doctor", &["domain", "system"]),
     // Snapshots and the input channel are web's own types; the runtime fills them.
     ("web", &["domain"]),
     // Not even wire types: a misreading of the documentation must not cancel itself out.
@@ -56,6 +58,7 @@ const COMPOSED: &[&str] = &[
     "cartoncloud",
     "shopify",
     "csv",
+    "doctor",
     "webhook",
     "label",
     "printer",
@@ -73,6 +76,7 @@ const EVERYTHING: &[&str] = &["*"];
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["serde", "serde_json", "thiserror"]),
     ("station", &["serde", "serde_json", "regex", "thiserror"]),
+    ("doctor", &["serde", "serde_json"]),
 ];
 
 /// Parts of `std` that a pure room does not touch: files, network, clock, environment.

@@ -623,6 +623,10 @@ impl Hub {
     }
 
     /// The printers, for status and pictures.
+    pub(super) fn sales(&self) -> &Sales {
+        &self.sales
+    }
+
     pub(super) fn paper(&self) -> &Paper {
         &self.paper
     }

@@ -17,12 +17,16 @@
 //! * `trial.rs`: a version on trial watches itself
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
 //! * `day.rs`: the hand-over list
+//! * `checkup.rs`, `checkup/`: what `doctor` looks at; `card.rs`: bytes written today
+//! * `support.rs`: the support bundle, masked
 //! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
 pub mod backup;
 mod bench;
 mod buttons;
+mod card;
+pub mod checkup;
 pub mod clock;
 mod compose;
 mod day;
@@ -37,6 +41,7 @@ mod remade;
 mod sales;
 mod scanners;
 mod service;
+pub mod support;
 mod tickets;
 mod trial;
 mod watch;

@@ -15,7 +15,7 @@ use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
 use super::watch::Watcher;
-use super::{buttons, scanners, tickets, trial};
+use super::{buttons, card, scanners, tickets, trial};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -230,6 +230,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         GRACE,
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
+    card::count(state_dir.clone(), clock, drain_rx.clone());
     watch_services(
         &config,
         Watcher {
@@ -250,18 +251,19 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     );
     let (door, calls, events) = web::Station::new(CALLS);
     let devices = Devices::new(&config);
+    let token = match &config.web.token {
+        Some(reference) => (options.secret)("web.token", reference)?,
+        None => web::token::load_or_make(&config.station.state_dir)?,
+    };
     let port = Port::new(
         &config,
         bench.clone(),
         Arc::clone(&hub),
         clock,
         devices.clone(),
+        token.clone(),
     );
     port.open(calls, events);
-    let token = match &config.web.token {
-        Some(reference) => (options.secret)("web.token", reference)?,
-        None => web::token::load_or_make(&config.station.state_dir)?,
-    };
     let hook_secret = config
         .cartoncloud
         .as_ref()

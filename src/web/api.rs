@@ -52,6 +52,7 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .route("/api/writebacks/{id}/{act}", post(writeback))
         .route("/api/events", get(follow))
         .route("/api/update/lease", post(update_lease))
+        .route("/api/doctor", get(doctor))
         .route("/api/hooks/cartoncloud/{secret}", post(hook))
         .fallback(|uri: Uri| async move {
             let path: String = uri.path().chars().take(100).collect();
@@ -213,6 +214,17 @@ async fn act(
 
 async fn status(State(context): Ctx) -> Answer {
     said(context.station.ask(Request::Status).await)
+}
+
+/// For `printstation doctor` on this machine: devices are asked and services called, so not for everybody.
+async fn doctor(State(context): Ctx, Extension(through): Extension<Through>) -> Answer {
+    if through != Through::Cli {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "There is no such address here.",
+        ));
+    }
+    said(context.station.ask(Request::Doctor).await)
 }
 
 /// CartonCloud's webhook or custom button: the body is the order as it was then, of which only the id
