@@ -5,6 +5,7 @@ pub mod cartoncloud;
 pub mod cli;
 pub mod config;
 pub mod csv;
+pub mod doctor;
 pub mod domain;
 pub mod label;
 pub mod ledger;

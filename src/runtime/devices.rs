@@ -2,6 +2,7 @@
 //! named, and nothing else stops).
 
 use crate::config::model::{Config, ScannerConnection};
+use crate::doctor::fact;
 use crate::domain::Load;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -112,6 +113,33 @@ impl Devices {
         let mut state = self.state();
         state.outputs = all;
         state.dark = dark;
+    }
+
+    /// What of them can be used, for the doctor.
+    pub(super) fn found(&self) -> Vec<fact::Device> {
+        let state = self.state();
+        let of = |kind, devices: &[Device]| -> Vec<fact::Device> {
+            let found = devices.iter().map(|device| fact::Device {
+                kind,
+                name: device.name.clone(),
+                at: device.at.as_str().unwrap_or_default().to_owned(),
+                trouble: match device.state {
+                    "reading" | "ready" => None,
+                    word => Some(device.detail.clone().unwrap_or_else(|| word.to_owned())),
+                },
+            });
+            found.collect()
+        };
+        let lights = state.outputs.iter().map(|name| fact::Device {
+            kind: fact::Kind::Light,
+            name: name.clone(),
+            at: "its pin is taken by the station".to_owned(),
+            trouble: state.dark.get(name).cloned(),
+        });
+        let mut all = of(fact::Kind::Scanner, &state.scanners);
+        all.extend(of(fact::Kind::Button, &state.buttons));
+        all.extend(lights);
+        all
     }
 
     /// `scanners`, `buttons` and `lights` of the status document.

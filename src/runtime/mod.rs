@@ -20,6 +20,8 @@
 //! * `day.rs`: the hand-over list
 //! * `metrics.rs`, `gauges.rs`, `facts.rs`: what is counted, what is so
 //! * `alerts.rs`, `month.rs`: what is told to `alerts.webhook`
+//! * `checkup.rs`, `checkup/`: what `doctor` looks at; `card.rs`: bytes written today
+//! * `support.rs`: the support bundle, masked
 //! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
@@ -27,6 +29,8 @@ mod alerts;
 pub mod backup;
 mod bench;
 mod buttons;
+mod card;
+pub mod checkup;
 pub mod clock;
 mod compose;
 mod day;
@@ -48,6 +52,7 @@ mod scale;
 mod scanners;
 mod service;
 mod shelf;
+pub mod support;
 mod tickets;
 mod trial;
 mod warm;

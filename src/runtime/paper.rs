@@ -292,6 +292,11 @@ impl Paper {
         }
     }
 
+    /// Every printer with its paper.
+    pub(super) fn heads(&self) -> Vec<Arc<Head>> {
+        self.heads.values().map(Arc::clone).collect()
+    }
+
     /// The newest status of every printer, without asking it.
     pub(super) fn statuses(
         &self,

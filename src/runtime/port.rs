@@ -1,6 +1,7 @@
 //! The station's side of the web door: requests to inputs, snapshots to documents.
 
 use super::bench::{Bench, Event, Request, Said};
+use super::checkup;
 use super::clock::Clock;
 use super::devices::Devices;
 use super::hub::Hub;
@@ -13,6 +14,7 @@ use crate::domain::{
 use crate::ledger::Query;
 use crate::station::{Ask, AskKind, Glance, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +30,9 @@ const MATCHES: usize = 10;
 /// Answers calls until the door is closed.
 pub(super) struct Port {
     name: String,
+    config: Arc<Config>,
+    /// Opens the pages of the site's other benches too.
+    token: SecretString,
     devices: Devices,
     bench: Bench,
     hub: Arc<Hub>,
@@ -44,9 +49,12 @@ impl Port {
         clock: Clock,
         devices: Devices,
         alerts: watch::Receiver<Vec<Kind>>,
+        token: SecretString,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: config.station.name.clone(),
+            config: Arc::new(config.clone()),
+            token,
             devices,
             bench,
             hub,
@@ -117,6 +125,7 @@ impl Port {
                 Ok(false) => Reply::Document(json!({ "lease": "waiting" })),
                 Err(_) => stopped(),
             },
+            web::Request::Doctor => Reply::Document(self.look_inside().await),
             web::Request::WorkOn => {
                 self.bench.work_on().await;
                 Reply::Document(json!({ "lease": "over" }))
@@ -381,12 +390,45 @@ impl Port {
                 "flushes": stats.flushes,
                 "last_flush_us": stats.last_flush_us,
             },
+            "duties": self.config.station.duties.iter().map(|duty| duty.as_str()).collect::<Vec<_>>(),
             "health": health
                 .iter()
                 .map(|(code, detail)| json!({ "code": code, "detail": detail }))
                 .collect::<Vec<_>>(),
             "at": documents::rfc3339(self.now()),
         }))
+    }
+
+    /// What only this process can look at, for the doctor.
+    async fn look_inside(&self) -> Value {
+        let ledger = self.hub.ledger().clone();
+        let config = Arc::clone(&self.config);
+        let read = tokio::task::spawn_blocking(move || {
+            (
+                checkup::open_ledger(&config, &ledger),
+                checkup::recent(&ledger),
+            )
+        });
+        let (open, recent) = match read.await {
+            Ok((open, recent)) => (Some(open), recent),
+            Err(panic) => {
+                tracing::error!(error = %panic, "the ledger's look failed");
+                (None, Vec::new())
+            }
+        };
+        let own = checkup::Own {
+            config: Arc::clone(&self.config),
+            starshipit: Some(self.hub.starshipit.clone()),
+            cloud: self.hub.sales().cloud().cloned(),
+            heads: self.hub.paper().heads(),
+            devices: self.devices.found(),
+            token: Some(self.token.clone()),
+            recent,
+            now: self.now(),
+        };
+        let mut facts = checkup::inside(own).await;
+        facts.extend(open);
+        json!({ "facts": facts })
     }
 
     pub(super) fn hub(&self) -> &Hub {

@@ -20,7 +20,7 @@ use super::port::Port;
 use super::sales::Sales;
 use super::shelf::Shelf;
 use super::watch::Watcher;
-use super::{buttons, scale, scanners, tickets, trial, warm};
+use super::{buttons, card, scale, scanners, tickets, trial, warm};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::{Code, Order};
@@ -271,6 +271,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         ));
     }
     check_up(&hub, drain_rx.clone());
+    card::count(state_dir.clone(), clock, drain_rx.clone());
     watch_services(
         &config,
         Watcher {
@@ -293,6 +294,10 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (door, calls, events) = web::Station::new(CALLS);
     let devices = Devices::new(&config);
     let (raised, alerts) = watch::channel(Vec::new());
+    let token = match &config.web.token {
+        Some(reference) => (options.secret)("web.token", reference)?,
+        None => web::token::load_or_make(&config.station.state_dir)?,
+    };
     let port = Port::new(
         &config,
         bench.clone(),
@@ -300,14 +305,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         clock,
         devices.clone(),
         alerts,
+        token.clone(),
     );
     port.open(calls, events);
     let alerts = Alerts::new(&config, receiver, raised);
     tokio::spawn(alerts.run(Arc::clone(&port), drain_rx.clone()));
-    let token = match &config.web.token {
-        Some(reference) => (options.secret)("web.token", reference)?,
-        None => web::token::load_or_make(&config.station.state_dir)?,
-    };
     let hook_secret = config
         .cartoncloud
         .as_ref()

@@ -53,6 +53,7 @@ fn addresses() -> OpenApiRouter<Arc<Context>> {
         .routes(routes!(orders::resolve))
         .routes(routes!(follow))
         .routes(routes!(update_lease))
+        .routes(routes!(doctor))
         .routes(routes!(hook))
 }
 
@@ -213,6 +214,25 @@ async fn scan(
 )]
 async fn status(State(context): Ctx) -> Answer {
     said(context.station.ask(Request::Status).await)
+}
+
+/// For `printstation doctor` on this machine, over the control socket: devices are asked and services
+/// called, so not for everybody.
+#[utoipa::path(
+    get, path = "/api/doctor", tag = "supervision", security(("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "What only the running station can look at.", body = serde_json::Value),
+        Reads, Missing,
+    )
+)]
+async fn doctor(State(context): Ctx, Extension(through): Extension<Through>) -> Answer {
+    if through != Through::Cli {
+        return Err(Problem::http(
+            HttpCode::NotFound,
+            "There is no such address here.",
+        ));
+    }
+    said(context.station.ask(Request::Doctor).await)
 }
 
 /// CartonCloud's webhook or custom button: the body is the order as it was then, of which only the id

@@ -104,11 +104,11 @@ async fn friendly() -> Bench {
             Request::Hook { uuid } => Reply::Document(json!({ "hook": uuid })),
             Request::Rest { .. } => Reply::Document(json!({"lease": "granted"})),
             Request::WorkOn => Reply::Document(json!({"lease": "over"})),
+            Request::Doctor => Reply::Document(json!({"facts": []})),
             Request::Order { .. } => Reply::NotFound {
                 detail: "no such order".into(),
             },
             Request::LabelPng { .. } => Reply::Png(b"\x89PNG".to_vec()),
-            Request::Metrics => Reply::Text("# EOF\n".into()),
         })
     })
     .await
