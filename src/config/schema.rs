@@ -647,6 +647,7 @@ fn web(s: &mut Section<'_>) -> Web {
                     .ok()
             })
             .collect(),
+        peer_token: s.opt_secret("peer_token"),
     }
 }
 

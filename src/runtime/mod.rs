@@ -13,6 +13,7 @@
 //! * `paper.rs`: documents to pages to printers
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
+//! * `latency.rs`, `peers.rs`: how long scans took, and the site's other benches, for `status`
 //! * `scanners.rs`: triggers to the station, and the beep back
 //! * `trial.rs`: a version on trial watches itself
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
@@ -28,10 +29,12 @@ mod compose;
 mod day;
 mod devices;
 mod hub;
+mod latency;
 mod lights;
 mod outbox;
 mod owed;
 mod paper;
+mod peers;
 mod port;
 mod remade;
 mod sales;

@@ -12,6 +12,7 @@ use super::hub::Hub;
 use super::lights::{self, Lights};
 use super::outbox;
 use super::paper::Paper;
+use super::peers::Peers;
 use super::port::Port;
 use super::sales::Sales;
 use super::watch::Watcher;
@@ -250,12 +251,20 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     );
     let (door, calls, events) = web::Station::new(CALLS);
     let devices = Devices::new(&config);
+    let peer_token = config
+        .web
+        .peer_token
+        .as_ref()
+        .map(|reference| (options.secret)("web.peer_token", reference))
+        .transpose()?;
+    let peers = Peers::start(&config, peer_token.as_ref(), &drain_rx);
     let port = Port::new(
         &config,
         bench.clone(),
         Arc::clone(&hub),
         clock,
         devices.clone(),
+        peers,
     );
     port.open(calls, events);
     let token = match &config.web.token {
@@ -275,6 +284,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             listen: config.web.listen,
             control: config.station.state_dir.join(web::CONTROL_SOCKET),
             token,
+            peer_token: peer_token.clone(),
+            presets: config.packaging.presets.keys().cloned().collect(),
             hook_secret,
             hosts: config.web.hosts.clone(),
         },
