@@ -778,6 +778,8 @@ async fn a_drain_lets_a_request_under_way_end() {
         listen: "127.0.0.1:0".parse().unwrap(),
         control: control.clone(),
         token: TOKEN.into(),
+        peer_token: None,
+        presets: vec![],
         hook_secret: None,
         hosts: vec![],
     };
