@@ -16,7 +16,7 @@ fn main() -> ExitCode {
     }
     // The service starts its log when it knows the configured format.
     if !cli.is_service() {
-        cli::log::start(LogFormat::Auto, false);
+        cli::log::start(LogFormat::Auto, cli.log_level());
     }
     match cli::dispatch(cli) {
         Ok(code) => code,

@@ -471,6 +471,14 @@ impl Cli {
     pub fn is_service(&self) -> bool {
         matches!(self.verb, Verb::Run)
     }
+
+    /// What the other verbs log when nobody says.
+    pub fn log_level(&self) -> &'static str {
+        match self.verb {
+            Verb::Demo(_) => super::log::DEMO,
+            _ => super::log::OTHERS,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn show(place: &Request, json: bool) -> Result<ExitCode, Failure> {
 pub(super) fn load_or_explain(place: &Request) -> Result<Config, Failure> {
     match config::load(place).into_result() {
         Ok((config, warnings)) => {
-            super::log::start(config.log.format, true);
+            super::log::start(config.log.format, super::log::SERVICE);
             for warning in warnings {
                 tracing::warn!("{warning}");
             }

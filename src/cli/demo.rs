@@ -7,7 +7,7 @@
 //!
 //! Over 500 lines because it is one play: stage, scenes and teller are read together.
 
-use super::Failure;
+use super::{Failure, say};
 use crate::config::{self, Strictness};
 use crate::domain::{Outcome, ScanReply, ScanText, Source};
 use crate::runtime::{self, Bench, Event, Exit, Request, Running};
@@ -50,6 +50,9 @@ const WAITING: &[&str] = &[
     "SO-1002",
     "SO-1003",
 ];
+/// Where the facts of an outcome begin, and its sentences.
+const FACTS: usize = 34;
+const MESSAGE: usize = 25;
 /// What a courier takes at best.
 const COURIER: Duration = Duration::from_millis(300);
 
@@ -700,6 +703,8 @@ impl Keys {
 struct Teller {
     json: bool,
     color: bool,
+    /// The message that was said last in this scene.
+    said: std::cell::RefCell<String>,
 }
 
 impl Teller {
@@ -707,6 +712,7 @@ impl Teller {
         Self {
             json,
             color: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            said: std::cell::RefCell::default(),
         }
     }
 
@@ -726,17 +732,26 @@ impl Teller {
 
     fn welcome(&self, page: &str) {
         self.line(&self.paint("1", "printstation demo"));
-        self.line(&format!(
-            "A real station with a simulated CartonCloud, Starshipit, Shopify and label printer. Bench page: {page}"
-        ));
+        let text =
+            "A real station with a simulated CartonCloud, Starshipit, Shopify and label printer.";
+        for line in say::fitted(text, 0) {
+            self.line(&line);
+        }
+        self.line(&format!("Bench page: {page}"));
     }
 
     fn scene(&self, text: &str) {
-        self.line(&format!("\n{}", self.paint("1", text)));
+        self.said.take();
+        self.line("");
+        for line in say::fitted(text, 0) {
+            self.line(&self.paint("1", &line));
+        }
     }
 
     fn note(&self, text: &str) {
-        self.line(&format!("  {text}"));
+        for line in say::fitted(text, 2) {
+            self.line(&format!("  {line}"));
+        }
     }
 
     fn answer(&self, scanned: &str, reply: &ScanReply) {
@@ -765,18 +780,36 @@ impl Teller {
         if let Some(times) = times(reply) {
             facts.push(times);
         }
-        self.line(&format!(
-            "  {:<20} {} {facts}",
+        // Each fact whole, on as many lines as the screen needs.
+        let mut lines = vec![String::new()];
+        for fact in facts {
+            let together = match lines.last() {
+                Some(line) if !line.is_empty() => format!("{line}  {fact}"),
+                _ => fact.clone(),
+            };
+            match lines.last_mut() {
+                Some(line) if say::fitted(&together, FACTS).len() == 1 => *line = together,
+                _ => lines.extend(say::fitted(&fact, FACTS)),
+            }
+        }
+        let mut lines = lines.into_iter().filter(|line| !line.is_empty());
+        let head = format!(
+            "  {:<20} {} {}",
             scanned,
             self.paint(color, &format!("{mark} {word:<8}")),
-            facts = facts.join("  "),
-        ));
-        if !matches!(reply.outcome, Outcome::Printed) {
-            self.line(&format!(
-                "  {:<20}   {}",
-                "",
-                self.paint("2", &reply.message)
-            ));
+            lines.next().unwrap_or_default(),
+        );
+        self.line(head.trim_end());
+        for line in lines {
+            self.line(&format!("{:FACTS$}{line}", ""));
+        }
+        // Said once where it is the same for many.
+        if !matches!(reply.outcome, Outcome::Printed)
+            && self.said.replace(reply.message.clone()) != reply.message
+        {
+            for line in say::fitted(&reply.message, MESSAGE) {
+                self.line(&format!("{:MESSAGE$}{}", "", self.paint("2", &line)));
+            }
         }
     }
 

@@ -8,12 +8,13 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is logged when `$PRINTSTATION_LOG` does not say (`debug`, `printstation::web=debug`, …).
-const SERVICE: &str = "info";
-const OTHERS: &str = "warn";
+pub(super) const SERVICE: &str = "info";
+pub(super) const OTHERS: &str = "warn";
+/// What goes wrong in the play is part of it, and told by the teller.
+pub(super) const DEMO: &str = "error";
 
 /// Starts the log. The first call wins.
-pub fn start(format: LogFormat, is_service: bool) {
-    let default = if is_service { SERVICE } else { OTHERS };
+pub fn start(format: LogFormat, default: &str) {
     let filter =
         EnvFilter::try_from_env("PRINTSTATION_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // systemd says so when standard error is the journal, which adds time and name itself.

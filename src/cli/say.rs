@@ -35,6 +35,37 @@ pub(super) fn is_screen() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Columns of the screen; none where nobody looks, so that a file or a pipe gets whole lines.
+fn columns() -> Option<usize> {
+    if !is_screen() {
+        return None;
+    }
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns >= 40)
+}
+
+/// A long text in lines that fit on the screen beside `indent` columns, broken between words.
+pub(super) fn fitted(text: &str, indent: usize) -> Vec<String> {
+    match columns() {
+        Some(columns) => wrapped(text, columns.saturating_sub(indent).max(20)),
+        None => vec![text.to_owned()],
+    }
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The text in its tone.
 pub(super) fn tone(tone: Tone, text: &str) -> String {
     if !is_screen() || std::env::var_os("NO_COLOR").is_some() {
@@ -90,6 +121,16 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn long_texts_break_between_words_and_long_words_stay_whole() {
+        assert_eq!(super::wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(
+            super::wrapped("a 1234567890 b", 5),
+            ["a", "1234567890", "b"]
+        );
+        assert_eq!(super::wrapped("", 5), [""]);
+    }
+
     #[test]
     fn text_from_outside_cannot_command_the_terminal() {
         assert_eq!(

@@ -72,12 +72,24 @@ pub(super) fn show(scanned: &str, reply: &ScanReply) {
     if !reply.tracking.is_empty() {
         facts.push(say::plain(&reply.tracking.join(" ")));
     }
-    facts.extend(reply.proof.map(|proof| proof_words(proof).to_owned()));
-    facts.extend(stages(reply));
-    say::line(&facts.join("  "));
+    let mut more: Vec<String> = Vec::new();
+    more.extend(reply.proof.map(|proof| proof_words(proof).to_owned()));
+    more.extend(stages(reply));
+    if say::is_screen() && !more.is_empty() {
+        // Two short lines instead of one that the screen breaks.
+        say::line(&facts.join("  "));
+        for line in say::fitted(&more.join("  "), 2) {
+            say::line(&format!("  {line}"));
+        }
+    } else {
+        facts.extend(more);
+        say::line(&facts.join("  "));
+    }
     let is_done = reply.outcome == Outcome::Printed;
     if !reply.message.is_empty() && !is_done {
-        say::line(&format!("  {}", say::plain(&reply.message)));
+        for line in say::fitted(&say::plain(&reply.message), 2) {
+            say::line(&format!("  {line}"));
+        }
     }
     for candidate in &reply.candidates {
         say::line(&format!(

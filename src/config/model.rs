@@ -598,6 +598,9 @@ pub struct Web {
     pub hosts: Vec<String>,
     /// Other benches.
     pub peers: Vec<String>,
+    /// Opens `GET /api/status` of every bench of the site and nothing else; sent to the peers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer_token: Option<SecretRef>,
 }
 
 /// `[alerts]`
@@ -761,6 +764,12 @@ impl Config {
                 .map(|s| ("alerts.secret".into(), s)),
         );
         all.extend(self.web.token.iter().map(|s| ("web.token".into(), s)));
+        all.extend(
+            self.web
+                .peer_token
+                .iter()
+                .map(|s| ("web.peer_token".into(), s)),
+        );
         all
     }
 

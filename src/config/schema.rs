@@ -655,6 +655,7 @@ fn web(s: &mut Section<'_>) -> Web {
                     .ok()
             })
             .collect(),
+        peer_token: s.opt_secret("peer_token"),
     }
 }
 

@@ -28,3 +28,22 @@ pub enum Signal {
     /// Starting or updating.
     Starting,
 }
+
+impl Signal {
+    /// The signal's word, for followers of events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Accepted => "accepted",
+            Self::Working => "working",
+            Self::Printed => "printed",
+            Self::Queued => "queued",
+            Self::NothingWaiting => "nothing-waiting",
+            Self::Question => "question",
+            Self::Refused => "refused",
+            Self::PrinterNeedsHand => "printer-needs-hand",
+            Self::Fault => "fault",
+            Self::Starting => "starting",
+        }
+    }
+}

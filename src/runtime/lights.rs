@@ -279,6 +279,8 @@ mod tests {
             in_doubt: Vec::new(),
             held: 0,
             question: question.then(|| (String::new(), None, String::new())),
+            asked: None,
+            acts: Vec::new(),
             printers: Vec::new(),
             ahead: crate::station::AheadGlance::default(),
             pace: crate::station::PaceGlance::default(),

@@ -14,6 +14,7 @@
 //! * `shelf.rs`, `warm.rs`: drawn labels that wait for their scan; a connection that is open by then
 //! * `compose.rs`: configuration to the settings of every room
 //! * `port.rs`: the web door's other side
+//! * `latency.rs`, `peers.rs`: how long scans took, and the site's other benches, for `status`
 //! * `scanners.rs`: triggers to the station, and the beep back
 //! * `trial.rs`: a version on trial watches itself
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
@@ -38,6 +39,7 @@ mod devices;
 mod facts;
 mod gauges;
 mod hub;
+mod latency;
 mod lights;
 mod lists;
 mod metrics;
@@ -45,6 +47,7 @@ mod month;
 mod outbox;
 mod owed;
 mod paper;
+mod peers;
 mod port;
 mod remade;
 mod sales;

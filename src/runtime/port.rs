@@ -5,6 +5,8 @@ use super::checkup;
 use super::clock::Clock;
 use super::devices::Devices;
 use super::hub::Hub;
+use super::latency::Lately;
+use super::peers::Peers;
 use crate::alert::Kind;
 use crate::config::model::Config;
 use crate::domain::outcome::{Candidate, Timings};
@@ -12,7 +14,7 @@ use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp,
 };
 use crate::ledger::Query;
-use crate::station::{Ask, AskKind, Glance, PageJob};
+use crate::station::{ActGlance, Ask, AskKind, Glance, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -39,6 +41,9 @@ pub(super) struct Port {
     clock: Clock,
     state_dir: PathBuf,
     alerts: watch::Receiver<Vec<Kind>>,
+    peers: Peers,
+    has_cartoncloud: bool,
+    lately: Lately,
 }
 
 impl Port {
@@ -50,8 +55,12 @@ impl Port {
         devices: Devices,
         alerts: watch::Receiver<Vec<Kind>>,
         token: SecretString,
+        peers: Peers,
     ) -> Arc<Self> {
         Arc::new(Self {
+            peers,
+            has_cartoncloud: config.cartoncloud.is_some(),
+            lately: Lately::default(),
             name: config.station.name.clone(),
             config: Arc::new(config.clone()),
             token,
@@ -318,6 +327,7 @@ impl Port {
                     "state": if code.is_some() { "needs-hand" } else { "ready" },
                     "code": code,
                     "detail": status.detail,
+                    "you": code.map(|code| code.explain().you),
                     "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
                     "warnings": status.warnings,
                     "wear": status.wear.map(|wear| json!({
@@ -330,16 +340,24 @@ impl Port {
             })
             .collect();
         let owed = glance.writebacks;
-        let question = glance
-            .question
-            .as_ref()
-            .map(|(order, code, next)| json!({ "order": order, "code": code, "next": next }));
+        let question = glance.question.as_ref().map(|(order, code, next)| {
+            json!({
+                "order": order,
+                "code": code,
+                "next": next,
+                "trigger": glance.asked.as_ref().map(|(by, _)| &by.trigger),
+                "user": glance.asked.as_ref().and_then(|(by, _)| by.user.as_ref()),
+                "left_s": glance.asked.as_ref().map(|(_, left)| left.as_secs()),
+            })
+        });
+        let acts: Vec<Value> = glance.acts.iter().map(act_shown).collect();
+        let last_print = self.lately.last_print(self.hub.ledger()).await;
         let [scanners, buttons, lights] = self.devices.show();
         Some(json!({
             "station": self.name,
             "version": env!("CARGO_PKG_VERSION"),
             "state": state_word(&glance, !health.is_empty()),
-            "online": { "starshipit": glance.online, "cartoncloud": Value::Null },
+            "online": { "starshipit": glance.online, "cartoncloud": self.has_cartoncloud.then_some(glance.sales_online) },
             "printers": printers,
             "scanners": scanners,
             "buttons": buttons,
@@ -378,6 +396,10 @@ impl Port {
                 "live": pace(glance.pace.live),
             },
             "in_doubt": glance.in_doubt,
+            "acts": acts,
+            "last_print": last_print.map(|last| last.show()),
+            "latency_ms": self.lately.latency(),
+            "peers": self.peers.show(&self.name),
             "writebacks": {
                 "pending": owed.pending,
                 "oldest_s": owed.oldest.map(|since| self.now().since(since).as_secs()),
@@ -471,6 +493,9 @@ impl Port {
                     scanned,
                     said,
                 }) => {
+                    if said.last && said.reply.outcome == Outcome::Printed {
+                        self.lately.printed(said.reply.timings_ms);
+                    }
                     let Ok(mut data) = serde_json::to_value(&said.reply) else {
                         continue;
                     };
@@ -481,11 +506,15 @@ impl Port {
                     (EventKind::Scan, data)
                 }
                 Ok(Event::Order(order)) => {
+                    self.lately.changed(&order);
                     self.tell_writebacks(&order, &to);
                     (EventKind::Order, documents::order(&order, self.now()))
                 }
-                Ok(Event::Signal(_)) => match self.status().await {
-                    Some(status) => (EventKind::Status, status),
+                Ok(Event::Signal(signal)) => match self.status().await {
+                    Some(mut status) => {
+                        status["signal"] = json!(signal.as_str());
+                        (EventKind::Status, status)
+                    }
                     None => return,
                 },
                 Err(RecvError::Lagged(missed)) => {
@@ -531,6 +560,19 @@ fn pace(stage: crate::station::Stage) -> Value {
 
 fn metres(cm: Option<u64>) -> Option<u64> {
     cm.map(|cm| cm.saturating_add(50) / 100)
+}
+
+/// An act that is under way or queued, as `status` shows it.
+fn act_shown(act: &ActGlance) -> Value {
+    json!({
+        "scanned": act.scanned,
+        "order": act.order,
+        "trigger": act.by.trigger,
+        "user": act.by.user,
+        "at": documents::rfc3339(act.at),
+        "queued": act.queued_until.is_some(),
+        "expires": act.queued_until.map(documents::rfc3339),
+    })
 }
 
 /// The one word of contract 24.

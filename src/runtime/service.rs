@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::month::Month;
 use super::outbox;
 use super::paper::Paper;
+use super::peers::Peers;
 use super::port::Port;
 use super::sales::Sales;
 use super::shelf::Shelf;
@@ -298,6 +299,13 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
     };
+    let peer_token = config
+        .web
+        .peer_token
+        .as_ref()
+        .map(|reference| (options.secret)("web.peer_token", reference))
+        .transpose()?;
+    let peers = Peers::start(&config, peer_token.as_ref(), &drain_rx);
     let port = Port::new(
         &config,
         bench.clone(),
@@ -306,6 +314,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         devices.clone(),
         alerts,
         token.clone(),
+        peers,
     );
     port.open(calls, events);
     let alerts = Alerts::new(&config, receiver, raised);
@@ -323,6 +332,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             listen: config.web.listen,
             control: config.station.state_dir.join(web::CONTROL_SOCKET),
             token,
+            peer_token: peer_token.clone(),
+            presets: config.packaging.presets.keys().cloned().collect(),
             hook_secret,
             hosts: config.web.hosts.clone(),
         },

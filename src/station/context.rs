@@ -4,7 +4,9 @@
 //! only, bounded, and measured on the monotonic clock.
 
 use super::{Context, Effect, Question, QuestionKind, Station};
-use crate::domain::{ActId, Code, Moment, OrderId, ScanText, Signal, Source};
+use crate::domain::{
+    ActId, ActKind, Code, Moment, Order, OrderId, ScanText, Signal, Source, State,
+};
 use std::time::Duration;
 
 /// A command means the last order for so long.
@@ -25,6 +27,24 @@ pub(super) enum LastOrder {
     /// The last scan has not found its order yet.
     StillSought,
     None,
+}
+
+/// How long a question will still be open.
+pub(super) fn time_left(opened: crate::domain::Mono, now: crate::domain::Mono) -> Duration {
+    QUESTION.saturating_sub(now.since(opened))
+}
+
+/// Somebody else has answered it meanwhile, from another scanner or the page.
+fn is_moot(question: &Question, order: Option<&Order>) -> bool {
+    let Some(state) = order.map(Order::state) else {
+        return false;
+    };
+    match &question.kind {
+        QuestionKind::InDoubt => state != State::InDoubt,
+        QuestionKind::Elsewhere => state == State::Printed,
+        QuestionKind::Before { kind, .. } => *kind == ActKind::Ship && state == State::Printed,
+        QuestionKind::CloseDay => false,
+    }
 }
 
 impl Station {
@@ -155,8 +175,10 @@ impl Station {
     /// Questions and contexts whose time is over.
     pub(super) fn lapse(&mut self, now: Moment, out: &mut Vec<Effect>) {
         let mut closed = false;
+        let orders = &self.orders;
         for context in self.contexts.values_mut() {
-            if context.question.as_ref().is_some_and(|q| lapsed(q, now)) {
+            let over = |q: &Question| lapsed(q, now) || is_moot(q, orders.get(&q.order));
+            if context.question.as_ref().is_some_and(over) {
                 context.question = None;
                 closed = true;
             }

@@ -81,6 +81,7 @@ use crate::domain::{
     PrinterName, Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// An act that is under way, with what must not survive a restart.
 #[derive(Clone, Debug)]
@@ -319,9 +320,31 @@ pub struct Glance {
     pub pace: PaceGlance,
     /// The open question: order number, code, what to scan.
     pub question: Option<(String, Option<Code>, String)>,
+    /// Whose question that is, and for how long it is open; `None` where anybody may answer.
+    pub asked: Option<(Source, Duration)>,
+    /// The acts behind `working` and `queued`, oldest first, at most [`SHOWN_ACTS`].
+    pub acts: Vec<ActGlance>,
     /// Printer name and what is wrong with it.
     pub printers: Vec<(PrinterName, Option<Code>)>,
 }
+
+/// An act that is under way, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActGlance {
+    /// What was scanned.
+    pub scanned: String,
+    /// Its order's number, once known.
+    pub order: Option<String>,
+    /// By whom and through what.
+    pub by: Source,
+    /// When.
+    pub at: Timestamp,
+    /// It waits for the network or for RESUME, and until when.
+    pub queued_until: Option<Timestamp>,
+}
+
+/// Acts that a glance names; the rest is counted.
+pub const SHOWN_ACTS: usize = 50;
 
 impl Station {
     /// Takes a fact, changes what it changes, and says what must be done about it.
@@ -427,6 +450,11 @@ impl Station {
                 .values()
                 .filter(move |order| order.state() == wanted)
         };
+        let newest = self
+            .contexts
+            .iter()
+            .filter_map(|(source, context)| Some((source, context.question.as_ref()?)))
+            .max_by_key(|(_, question)| question.opened);
         Glance {
             paused: self.paused,
             draining: self.draining,
@@ -441,12 +469,8 @@ impl Station {
             held: open(crate::domain::State::Held).count(),
             ahead: self.ahead_glance(),
             pace: self.pace.glance(),
-            question: self
-                .contexts
-                .values()
-                .filter_map(|context| context.question.as_ref())
-                .max_by_key(|question| question.opened)
-                .map(|question| {
+            question: newest
+                .map(|(_, question)| {
                     let number = self
                         .orders
                         .get(&question.order)
@@ -471,11 +495,37 @@ impl Station {
                         )
                     })
                 }),
+            asked: newest.map(|(source, question)| {
+                (
+                    source.clone(),
+                    context::time_left(question.opened, self.now.mono),
+                )
+            }),
+            acts: self
+                .running
+                .values()
+                .take(SHOWN_ACTS)
+                .map(|running| self.act_glance(running))
+                .collect(),
             printers: self
                 .lines
                 .iter()
                 .map(|(name, line)| (name.clone(), line.trouble))
                 .collect(),
+        }
+    }
+
+    fn act_glance(&self, running: &Running) -> ActGlance {
+        let act = &running.act;
+        let order = running.order.as_ref().or(act.order.as_ref());
+        ActGlance {
+            scanned: act.text.to_string(),
+            order: order
+                .and_then(|id| self.orders.get(id))
+                .map(|order| order.number.clone()),
+            by: act.source.clone(),
+            at: act.at,
+            queued_until: act.queued.then(|| act.at.plus(self.settings.expire_after)),
         }
     }
 

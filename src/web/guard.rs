@@ -5,6 +5,7 @@
 //! | control socket | yes | yes |
 //! | this machine, over TCP | yes | token or session |
 //! | other machines | token or session | token or session |
+//! | another bench of the site | `GET /api/status`, with `web.peer_token` | no |
 //!
 //! A session is a cookie that the page gets (`SameSite=Strict`, `HttpOnly`); a change by it must
 //! come from the page's own origin. `Host` must be an address, `localhost` or a configured name:
@@ -24,6 +25,9 @@ use std::sync::Arc;
 
 /// Where CartonCloud's custom button calls.
 pub(super) const HOOK: &str = "/api/hooks/cartoncloud/";
+
+/// All that a peer may read.
+const STATUS: &str = "/api/status";
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub(super) enum Through {
 pub(super) struct Keys {
     /// SHA-256 of the token: comparing digests tells nothing by its duration.
     token: [u8; 32],
+    /// SHA-256 of what the site's other benches send to read the status; none: they cannot.
+    peer_token: Option<[u8; 32]>,
     /// Value of the session cookie; new at every start.
     session: SecretString,
     /// Cookies do not know ports: the name does.
@@ -60,6 +66,7 @@ pub(super) struct Keys {
 impl Keys {
     pub(super) fn new(
         token: &SecretString,
+        peer_token: Option<&SecretString>,
         session: SecretString,
         port: u16,
         hook: Option<&SecretString>,
@@ -67,6 +74,7 @@ impl Keys {
         Self {
             hook: hook.map(|secret| digest(secret.expose_secret())),
             token: digest(token.expose_secret()),
+            peer_token: peer_token.map(|token| digest(token.expose_secret())),
             session,
             cookie: format!("printstation-{port}"),
         }
@@ -93,13 +101,13 @@ impl Keys {
     }
 
     fn has_token(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get(header::AUTHORIZATION)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.split_once(' '))
-            .is_some_and(|(scheme, token)| {
-                scheme.eq_ignore_ascii_case("bearer") && self.is_token(token.trim())
-            })
+        bearer(headers).is_some_and(|token| self.is_token(token))
+    }
+
+    fn has_peer_token(&self, headers: &HeaderMap) -> bool {
+        self.peer_token
+            .zip(bearer(headers))
+            .is_some_and(|(peer, token)| digest(token) == peer)
     }
 
     fn has_session(&self, headers: &HeaderMap) -> bool {
@@ -112,6 +120,18 @@ impl Keys {
             .filter_map(|pair| pair.trim().split_once('='))
             .any(|(name, value)| name == self.cookie && digest(value) == expected)
     }
+}
+
+/// The token of an `Authorization` header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 fn digest(text: &str) -> [u8; 32] {
@@ -166,6 +186,9 @@ fn admit(
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
     if context.keys.has_token(headers) {
+        return Ok(Through::Http);
+    }
+    if reads && path == STATUS && context.keys.has_peer_token(headers) {
         return Ok(Through::Http);
     }
     if context.keys.has_session(headers) {

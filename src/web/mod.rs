@@ -51,6 +51,10 @@ pub struct Settings {
     pub control: PathBuf,
     /// Bearer token.
     pub token: SecretString,
+    /// `web.peer_token`: opens `GET /api/status` and nothing else.
+    pub peer_token: Option<SecretString>,
+    /// Names of the packaging presets, for the page.
+    pub presets: Vec<String>,
     /// `cartoncloud.hook_secret`: the secret part of the custom button's address.
     pub hook_secret: Option<SecretString>,
     /// Names, beside addresses and `localhost`, under which browsers may come.

@@ -1,4 +1,7 @@
-//! The bench page: one file, no outside resources, a nonce for its own script and style.
+//! The bench page: one answer without outside resources; its style and script are in it, under a nonce.
+//!
+//! The parts lie in `page/`. Everything that the page shows of outside text it sets as text, never as
+//! markup.
 
 use crate::domain::Code;
 use crate::web::Context;
@@ -10,7 +13,20 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 
-const PAGE: &str = include_str!("page.html");
+const PAGE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+/// One script in parts, in this order.
+const SCRIPT: &str = concat!(
+    include_str!("page/base.js"),
+    include_str!("page/sound.js"),
+    include_str!("page/verdict.js"),
+    include_str!("page/ask.js"),
+    include_str!("page/scan.js"),
+    include_str!("page/status.js"),
+    include_str!("page/orders.js"),
+    include_str!("page/outbox.js"),
+    include_str!("page/live.js"),
+);
 
 /// The bench page. On this machine it comes with a session; elsewhere it asks for the token first.
 #[utoipa::path(
@@ -66,9 +82,12 @@ pub(super) async fn bench(
 }
 
 /// The page of this bench; the nonce is filled in for each reader.
-pub(super) fn of_bench(station: &str, prefix: &str) -> String {
+pub(super) fn of_bench(station: &str, prefix: &str, presets: &[String]) -> String {
     PAGE.replace("{{station}}", &escape(station))
         .replace("{{prefix}}", &escape(prefix))
+        .replace("{{presets}}", &escape(&presets.join("\n")))
+        .replace("{{style}}", STYLE)
+        .replace("{{script}}", SCRIPT)
 }
 
 /// Text as it may stand in HTML.
@@ -80,6 +99,8 @@ fn escape(text: &str) -> String {
             '>' => "&gt;".to_owned(),
             '"' => "&quot;".to_owned(),
             '\'' => "&#39;".to_owned(),
+            // A name is never taken for a place to fill in.
+            '{' => "&#123;".to_owned(),
             c => c.to_string(),
         })
         .collect()

@@ -117,12 +117,17 @@ pub async fn serve(settings: Settings, station: Station) -> Result<Serving, Star
         station,
         keys: Keys::new(
             &settings.token,
+            settings.peer_token.as_ref(),
             session,
             web.port(),
             settings.hook_secret.as_ref(),
         ),
         hosts: settings.hosts,
-        page: page::of_bench(&settings.station, &settings.command_prefix),
+        page: page::of_bench(
+            &settings.station,
+            &settings.command_prefix,
+            &settings.presets,
+        ),
         openapi: openapi(),
         stopping: stopping.clone(),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),

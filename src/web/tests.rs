@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const TOKEN: &str = "0123456789abcdef-token";
+const PEER_TOKEN: &str = "0123456789abcdef-peers";
 
 /// A served door with a station behind it that answers as told and remembers what it was asked.
 struct Bench {
@@ -62,6 +63,8 @@ async fn bench(answer: impl Fn(&Request) -> Option<Reply> + Send + 'static) -> B
         listen: "127.0.0.1:0".parse().unwrap(),
         control: dir.path().join(CONTROL_SOCKET),
         token: TOKEN.into(),
+        peer_token: Some(PEER_TOKEN.into()),
+        presets: vec!["small".into()],
         hook_secret: Some("hook-secret".into()),
         hosts: vec!["bench-1.local".into()],
     };
@@ -186,6 +189,65 @@ async fn the_lease_of_an_update_is_not_given_over_the_network() {
 }
 
 #[tokio::test]
+async fn the_peer_token_opens_the_status_and_nothing_else() {
+    let (station, mut calls, _events) = Station::new(1);
+    tokio::spawn(async move {
+        while let Some(call) = calls.recv().await {
+            let _ = call.reply.send(Reply::Document(json!({"state": "ready"})));
+        }
+    });
+    let (_stop, stopping) = watch::channel(false);
+    let with = |peer_token: Option<&str>| {
+        Arc::new(Context {
+            station: station.clone(),
+            keys: guard::Keys::new(
+                &TOKEN.into(),
+                peer_token.map(Into::into).as_ref(),
+                "session".into(),
+                1,
+                None,
+            ),
+            hosts: vec![],
+            page: String::new(),
+            openapi: axum::body::Bytes::new(),
+            stopping: stopping.clone(),
+            followers: Arc::new(Semaphore::new(1)),
+        })
+    };
+    let ask = |context: &Arc<Context>, method: &str, path: &str| {
+        let router = hyper_util::service::TowerToHyperService::new(api::router(context.clone()));
+        let mut request = hyper::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("Host", "192.0.2.1")
+            .header("Authorization", format!("Bearer {PEER_TOKEN}"))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        let peer = guard::Peer::Tcp("192.0.2.9".parse().unwrap());
+        request.extensions_mut().insert(peer);
+        async move {
+            hyper::service::Service::call(&router, request)
+                .await
+                .unwrap()
+                .status()
+                .as_u16()
+        }
+    };
+    let site = with(Some(PEER_TOKEN));
+    assert_eq!(ask(&site, "GET", "/api/status").await, 200);
+    for (method, path) in [
+        ("POST", "/api/status"),
+        ("GET", "/api/orders"),
+        ("GET", "/api/events"),
+        ("GET", "/api/orders/WEB-1/label.png"),
+        ("POST", "/api/scan"),
+    ] {
+        assert_eq!(ask(&site, method, path).await, 401, "{method} {path}");
+    }
+    assert_eq!(ask(&with(None), "GET", "/api/status").await, 401);
+}
+
+#[tokio::test]
 async fn a_hook_needs_its_secret_and_is_believed_no_more_than_an_order_id() {
     let bench = friendly().await;
     let json = "Content-Type: application/json\r\n";
@@ -304,9 +366,15 @@ async fn readers_beyond_this_machine_need_the_token_and_this_machine_does_not() 
     let (_stop, stopping) = watch::channel(false);
     let context = Arc::new(Context {
         station,
-        keys: guard::Keys::new(&TOKEN.into(), "session".into(), 1, None),
+        keys: guard::Keys::new(
+            &TOKEN.into(),
+            Some(&PEER_TOKEN.into()),
+            "session".into(),
+            1,
+            None,
+        ),
         hosts: vec![],
-        page: page::of_bench("b", ""),
+        page: page::of_bench("b", "", &[]),
         openapi: axum::body::Bytes::new(),
         stopping,
         followers: Arc::new(Semaphore::new(1)),
@@ -714,6 +782,8 @@ async fn a_drain_lets_a_request_under_way_end() {
         listen: "127.0.0.1:0".parse().unwrap(),
         control: control.clone(),
         token: TOKEN.into(),
+        peer_token: None,
+        presets: vec![],
         hook_secret: None,
         hosts: vec![],
     };
