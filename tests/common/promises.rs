@@ -145,6 +145,8 @@ impl World {
                     matches!(p, Paper::Page { order_id: o, page: n, .. } if o == order_id && n == page)
                 })
             });
+            // Who checks does not stick labels: a strict bench is told so.
+            self.scan_at("checker", &format!("{PREFIX}CANCEL"));
             self.scan_at("checker", &format!("{PREFIX}ORDER-{id}"));
             if out {
                 self.scan_at("checker", &format!("{PREFIX}YES"));
