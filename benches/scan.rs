@@ -19,9 +19,10 @@ use printstation::sim::cartoncloud;
 use printstation::sim::starshipit::{Options, Server, admin::Seed};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const ROUNDS: usize = 25;
 
@@ -103,6 +104,90 @@ async fn run(rounds: usize) {
             ratio(median(refused), sync)
         );
     }
+    beside_a_crowd(dir.path(), rounds).await;
+}
+
+/// The same scans with nobody else there, and with 200 HTTP clients that never finish while four more
+/// send bodies of 10 MB without end.
+async fn beside_a_crowd(dir: &Path, rounds: usize) {
+    let world = World::start(&dir.join("crowd"), Duration::ZERO).await;
+    world.warm().await;
+    world.order("CROWD");
+    world.scan("CROWD", Outcome::Printed).await;
+    let measure = async || {
+        let mut again = Vec::new();
+        let mut refused = Vec::new();
+        for _ in 0..rounds * 4 {
+            let begun = Instant::now();
+            world.scan("CROWD", Outcome::Refused).await;
+            refused.push(begun.elapsed());
+            let begun = Instant::now();
+            world.scan("PSBENC.REPRINT", Outcome::Printed).await;
+            again.push(world.first_byte(begun));
+        }
+        (again, refused)
+    };
+    let alone = measure().await;
+    let web = world.web.trim_start_matches("http://").to_owned();
+    let token = std::fs::read_to_string(world.state.join("web-token")).unwrap();
+    let head = |length: usize| {
+        format!(
+            "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n",
+            token.trim()
+        )
+    };
+    let mut crowd = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let begun = match n % 2 {
+            0 => "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ".to_owned(),
+            _ => head(60_000),
+        };
+        let web = web.clone();
+        crowd.spawn(async move {
+            // Cut off? Then begin again.
+            while let Ok(mut stream) = tokio::net::TcpStream::connect(&web).await {
+                if stream.write_all(begun.as_bytes()).await.is_err() {
+                    continue;
+                }
+                while stream.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        });
+    }
+    let sent = Arc::new(AtomicU64::new(0));
+    for _ in 0..4 {
+        let (web, head, sent) = (web.clone(), head(10_000_000), Arc::clone(&sent));
+        crowd.spawn(async move {
+            let body = vec![b'x'; 10_000_000];
+            while let Ok(mut stream) = tokio::net::TcpStream::connect(&web).await {
+                // It is refused by its length; whoever goes on sending is cut off.
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(&body).await;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let crowded = measure().await;
+    crowd.shutdown().await;
+    println!(
+        "\n200 slow clients, {} bodies of 10 MB",
+        sent.load(Ordering::Relaxed)
+    );
+    for (what, alone, crowded) in [
+        ("reprint, scan to first byte", alone.0, crowded.0),
+        ("refusal from the ledger", alone.1, crowded.1),
+    ] {
+        println!(
+            "{what:<28} {} alone, {} in the crowd ({:.2} x); 95 %: {:.2} x",
+            ms(median(alone.clone())),
+            ms(median(crowded.clone())),
+            ratio(median(crowded.clone()), median(alone.clone())),
+            ratio(nearly_all(crowded), nearly_all(alone)),
+        );
+    }
 }
 
 /// Labels that were bought and drawn before their scan.
@@ -151,6 +236,8 @@ struct World {
     bench: Bench,
     _station: runtime::Running,
     first: Arc<Mutex<Option<Instant>>>,
+    web: String,
+    state: std::path::PathBuf,
 }
 
 impl World {
@@ -212,6 +299,8 @@ impl World {
         Self {
             starshipit,
             bench: station.bench.clone(),
+            web: station.ready.web.clone(),
+            state,
             _station: station,
             first,
         }
@@ -311,6 +400,12 @@ fn fdatasync(dir: &Path, n: usize) -> Duration {
 fn median(mut all: Vec<Duration>) -> Duration {
     all.sort();
     all[all.len() / 2]
+}
+
+/// The 95th percentile.
+fn nearly_all(mut all: Vec<Duration>) -> Duration {
+    all.sort();
+    all[all.len() * 95 / 100]
 }
 
 fn ratio(a: Duration, b: Duration) -> f64 {

@@ -1,9 +1,11 @@
 //! printstation: scan an order, get its label, and its tracking number where it belongs.
 
+pub mod alert;
 pub mod cartoncloud;
 pub mod cli;
 pub mod config;
 pub mod csv;
+pub mod doctor;
 pub mod domain;
 pub mod label;
 pub mod ledger;

@@ -13,6 +13,7 @@
 )]
 
 #[path = "common/cable.rs"]
+#[expect(dead_code, reason = "shared with tests that use other parts")]
 mod cable;
 #[path = "common/process.rs"]
 #[expect(dead_code, reason = "shared with tests that use other parts")]
@@ -372,7 +373,7 @@ async fn what_is_held_prints_without_the_network_and_what_is_wrong_is_never_sile
     for (cut, turn) in [(false, with), (true, without)] {
         if cut {
             for cable in &site.cables {
-                cable.pull();
+                cable.set(cable::Line::Pulled);
             }
         }
         for n in turn {

@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("station", &["domain"]),
     ("outbox", &["domain"]),
+    ("alert", &["domain"]),
     ("system", &["domain"]),
     ("config", &["domain", "system"]),
     ("starshipit", OUTSIDE),
@@ -32,6 +33,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("signal", OUTSIDE),
     ("ledger", &["domain", "system"]),
     ("update", &["domain", "system", "config"]),
+    // Facts to sentences; what the machine can say of itself is pure in `system`.
+    ("doctor", &["domain", "system"]),
     // Snapshots and the input channel are web's own types; the runtime fills them.
     ("web", &["domain"]),
     // Not even wire types: a misreading of the documentation must not cancel itself out.
@@ -52,10 +55,12 @@ const COMPOSED: &[&str] = &[
     "config",
     "station",
     "outbox",
+    "alert",
     "starshipit",
     "cartoncloud",
     "shopify",
     "csv",
+    "doctor",
     "webhook",
     "label",
     "printer",
@@ -76,6 +81,8 @@ const PURE: &[(&str, &[&str])] = &[
         "station",
         &["serde", "serde_json", "regex", "thiserror", "jiff"],
     ),
+    ("alert", &["serde", "serde_json"]),
+    ("doctor", &["serde", "serde_json"]),
 ];
 
 /// Parts of `std` that a pure room does not touch: files, network, clock, environment.

@@ -163,6 +163,29 @@ fn a_label_with_another_number_is_held_only_where_the_policy_holds() {
 }
 
 #[test]
+fn a_barcode_that_the_heads_dots_have_lost_is_told() {
+    let coarse = Media { dpi: 60, ..MEDIA };
+    let page = only(
+        render(
+            &[four_by_six("33ABC1234567")],
+            &Job {
+                media: coarse,
+                ..job()
+            },
+        )
+        .unwrap(),
+    );
+    assert!(page.codes.is_empty(), "{:?}", page.codes);
+    let told = page
+        .warnings
+        .iter()
+        .any(|w| w.contains("60 dpi") && w.contains("33ABC1234567"));
+    assert!(told, "{:?}", page.warnings);
+    let fine = only(render(&[four_by_six("33ABC1234567")], &job()).unwrap());
+    assert!(fine.warnings.is_empty(), "{:?}", fine.warnings);
+}
+
+#[test]
 fn media_that_cannot_exist_is_refused_and_not_drawn() {
     for (width_mm, dpi) in [
         (0.0, 203),

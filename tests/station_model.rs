@@ -9,7 +9,7 @@
 #[path = "common/world.rs"]
 mod world;
 
-use printstation::domain::{Code, PageRole, ScanText, Source, StatusAct};
+use printstation::domain::{Code, Load, PageRole, ScanText, Source, StatusAct};
 use printstation::station::{
     AskKind, Confirm, Elsewhere, Input, Press, PrintWhen, PrinterRule, Release, ScanMode, Settings,
     Station, Unverified, Verify, WritebackVerb,
@@ -53,6 +53,7 @@ enum Op {
     Ask(AskKind, &'static str),
     /// So many effects are carried out.
     Steps(usize),
+    Weigh(Load),
     /// One of the replies that wait comes in.
     Reply(prop::sample::Index),
     Rest,
@@ -95,6 +96,8 @@ struct Shop {
     mode: ScanMode,
     release: Release,
     office: bool,
+    stand_in: bool,
+    slip: bool,
     cartoncloud: bool,
     pusher: bool,
     on_purchase: bool,
@@ -111,7 +114,7 @@ fn shop() -> impl Strategy<Value = Shop> {
         prop_oneof![4 => Just(Confirm::Missing), 1 => Just(Confirm::Never), 1 => Just(Confirm::Always)],
         prop_oneof![6 => Just(ScanMode::Print), 1 => Just(ScanMode::Arm)],
         prop_oneof![2 => Just(Release::Ask), 1 => Just(Release::Print)],
-        any::<bool>(),
+        (any::<bool>(), any::<bool>(), prop::bool::weighted(0.3)),
         any::<bool>(),
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.3),
@@ -122,12 +125,14 @@ fn shop() -> impl Strategy<Value = Shop> {
             prop_oneof![Just(Unverified::Print), Just(Unverified::Hold)],
         ),
     )
-        .prop_map(|(elsewhere, confirm, mode, release, office, cartoncloud, pusher, on_purchase, (ahead, prints, verify, unverified))| Shop {
+        .prop_map(|(elsewhere, confirm, mode, release, (office, stand_in, slip), cartoncloud, pusher, on_purchase, (ahead, prints, verify, unverified))| Shop {
             elsewhere,
             confirm,
             mode,
             release,
             office,
+            stand_in,
+            slip,
             cartoncloud,
             pusher,
             on_purchase,
@@ -156,6 +161,8 @@ fn op() -> impl Strategy<Value = Op> {
         12 => (1..6_usize).prop_map(Op::Steps),
         12 => any::<prop::sample::Index>().prop_map(Op::Reply),
         10 => Just(Op::Rest),
+        2 => prop::sample::select(&[Load::Unknown, Load::Empty, Load::Stable(700), Load::Stable(2500)][..])
+            .prop_map(Op::Weigh),
         14 => prop_oneof![
             Just(Duration::from_millis(300)),
             Just(Duration::from_secs(2)),
@@ -234,6 +241,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => Just(Call::Create),
         2 => Just(Call::FindSale),
         2 => Just(Call::ReadSale),
+        1 => Just(Call::Slip),
     ]
 }
 
@@ -242,7 +250,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         2 => Just(Fault::NotSent),
         1 => Just(Fault::Throttled),
-        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::StarshipitUnauthorized][..])
+        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::WeightMissing, Code::ClaimedElsewhere, Code::StarshipitUnauthorized][..])
             .prop_map(Fault::Refused),
         3 => Just(Fault::LostAfter),
         3 => Just(Fault::LostBefore),
@@ -266,6 +274,12 @@ fn run(shop: &Shop, ops: &[Op]) {
             label_type: "commercial-invoice".to_owned(),
             printer: "office".into(),
         });
+    }
+    if shop.office && shop.stand_in {
+        settings.stand_ins.insert("label".into(), "office".into());
+    }
+    if shop.slip {
+        settings.routes[0].documents = vec!["label".to_owned(), "packing-slip".to_owned()];
     }
     settings.cartoncloud = shop.cartoncloud;
     settings.push_duty = shop.pusher;
@@ -340,6 +354,7 @@ fn step(world: &mut World, op: &Op) {
             }
         }
         Op::Rest => world.run(),
+        Op::Weigh(load) => world.handle(Input::Weighed { load: *load }),
         Op::Time(span) => world.wait(*span),
         Op::ClockJump(by) => world.jump_clock(*by),
         Op::Crash { clock_trusted } => {

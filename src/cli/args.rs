@@ -55,6 +55,10 @@ pub(super) enum Verb {
     Writebacks(Writebacks),
     /// A label file to printer bytes or pictures, without a station
     Render(Render),
+    /// Checks everything the bench depends on; each line ok, warn or fail, with the fix
+    Doctor(Doctor),
+    /// Logs, state, configuration and the doctor's findings, without secrets and personal data
+    SupportBundle(SupportBundle),
     /// Finds USB and network printers and says the configuration for each
     Printers(Printers),
     /// The ledger as CSV or NDJSON: labels, who, reprints and their reasons
@@ -102,7 +106,13 @@ pub(super) struct Export {
     /// Orders that changed since then: a date, a time (RFC 3339) or a span such as 7d
     #[arg(long, value_name = "T")]
     pub since: String,
-    /// One order document per line instead of CSV
+    /// Only these columns, in this order: order, account, customer, …
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', conflicts_with_all = ["json", "report"])]
+    pub columns: Vec<String>,
+    /// Labels, reprints and REDOs counted by customer, person, reason, or several of them
+    #[arg(long, value_name = "BY,…", value_delimiter = ',')]
+    pub report: Vec<String>,
+    /// One document per line instead of CSV
     #[arg(long)]
     pub json: bool,
 }
@@ -153,6 +163,32 @@ pub(super) struct Printers {
     /// How long printers on the network may take to answer
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
     pub wait: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// One document
+    #[arg(long)]
+    pub json: bool,
+    /// Where the update's slots are
+    #[arg(long, hide = true, default_value = crate::update::INSTALL_ROOT)]
+    pub install_root: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SupportBundle {
+    /// Where to; `-`: standard output [default: printstation-support-TIME.tar.gz]
+    #[arg(short, long, value_name = "OUT")]
+    pub out: Option<PathBuf>,
+    /// A log file to put in, where the station does not log into the journal
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// What was packed, as one document
+    #[arg(long)]
+    pub json: bool,
+    /// Where the update's slots are
+    #[arg(long, hide = true, default_value = crate::update::INSTALL_ROOT)]
+    pub install_root: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -75,6 +75,11 @@ pub(super) fn find(place: &Request) -> Client {
         Some(config::load(&lenient).config?.station.state_dir)
     });
     let state_dir = state_dir.unwrap_or_else(|| config::DEFAULT_STATE_DIR.into());
+    at(&state_dir)
+}
+
+/// The station of a state folder.
+pub(super) fn at(state_dir: &std::path::Path) -> Client {
     Client {
         socket: state_dir.join(CONTROL_SOCKET),
     }
@@ -85,6 +90,12 @@ impl Client {
         let response = self
             .send(Method::GET, path, Bytes::new(), Duration::ZERO)
             .await?;
+        self.whole(response).await
+    }
+
+    /// For what takes the station as long as `wait` to find out.
+    pub(super) async fn get_waiting(&self, path: &str, wait: Duration) -> Result<Answer, Failure> {
+        let response = self.send(Method::GET, path, Bytes::new(), wait).await?;
         self.whole(response).await
     }
 

@@ -1,30 +1,67 @@
 //! `printstation export`: the ledger for a spreadsheet or a program: what was printed, by whom, and
-//! what was printed again and why.
+//! what was printed again and why. `--report` counts them by customer, person and reason.
 
 use super::args::Export;
 use super::client::{Client, encoded};
+use super::report::{By, Report};
 use super::{Failure, say};
 use serde_json::Value;
 use std::process::ExitCode;
 
 /// Orders asked for at a time.
 const PAGE: usize = 200;
-/// The first line of the CSV.
-const COLUMNS: &str =
-    "order,account,state,carrier,tracking,labels,printed_at,printer,by,acts,reasons,updated";
+
+/// A column: its name, and what of an order stands in it.
+type Column = (&'static str, fn(&Value) -> String);
+
+/// Every column, as the CSV has them when nobody chooses.
+const COLUMNS: [Column; 15] = [
+    ("order", |o| text(&o["order"])),
+    ("account", |o| text(&o["account"])),
+    ("customer", |o| text(&o["customer"])),
+    ("state", |o| text(&o["state"])),
+    ("carrier", |o| {
+        live(o)
+            .next()
+            .map(|s| text(&s["carrier"]))
+            .unwrap_or_default()
+    }),
+    ("tracking", |o| {
+        joined(live(o).flat_map(|s| list(s, "tracking")).map(text))
+    }),
+    ("labels", |o| labels(o).count().to_string()),
+    ("printed_at", |o| last_label(o, "at")),
+    ("printer", |o| last_label(o, "printer")),
+    ("by", |o| last_label(o, "by")),
+    ("reprints", |o| deeds(o, "reprint").count().to_string()),
+    ("redos", |o| deeds(o, "redo").count().to_string()),
+    ("acts", |o| {
+        joined(list(o, "deeds").map(|d| text(&d["what"])))
+    }),
+    ("reasons", |o| {
+        joined(list(o, "deeds").map(|d| text(&d["reason"])))
+    }),
+    ("updated", |o| text(&o["updated"])),
+];
 
 pub(super) async fn run(args: Export, client: Client) -> Result<ExitCode, Failure> {
+    let usage = |text: String| Failure::internal(text).with_exit(super::USAGE);
     let since = since(&args.since, jiff::Timestamp::now()).ok_or_else(|| {
-        Failure::internal(
-            "--since wants a date (2026-11-22), a time (2026-11-22T08:00:00Z) or a span (7d)",
+        usage(
+            "--since wants a date (2026-11-22), a time (2026-11-22T08:00:00Z) or a span (7d)"
+                .to_owned(),
         )
-        .with_exit(super::USAGE)
     })?;
-    if !args.json {
-        say::line(COLUMNS);
+    let columns = chosen(&args.columns).map_err(usage)?;
+    let by = args.report.iter().map(|word| By::parse(word));
+    let by: Vec<By> = by.collect::<Result<_, _>>().map_err(usage)?;
+    let mut report = (!by.is_empty()).then(|| Report::new(by));
+    if report.is_none() && !args.json {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        say::line(&names.join(","));
     }
     let mut after: Option<String> = None;
-    loop {
+    'pages: loop {
         let mut path = format!("/api/orders?limit={PAGE}");
         if let Some(after) = &after {
             path.push_str(&format!("&after={}", encoded(after)));
@@ -38,21 +75,47 @@ pub(super) async fn run(args: Export, client: Client) -> Result<ExitCode, Failur
             })?;
             // Newest first: what follows is older still.
             if !changed_since(&order, since) {
-                return Ok(ExitCode::SUCCESS);
+                break 'pages;
             }
-            if args.json {
-                say::line(line);
-            } else {
-                say::line(&row(&order));
+            match &mut report {
+                Some(report) => report.count(&order, since),
+                None if args.json => say::line(line),
+                None => say::line(&row(&columns, &order)),
             }
             last = order["id"].as_str().map(str::to_owned);
         }
         // A page that brought nothing new ends it.
         if last.is_none() || last == after {
-            return Ok(ExitCode::SUCCESS);
+            break;
         }
         after = last;
     }
+    if let Some(report) = report {
+        let lines = if args.json {
+            report.documents()
+        } else {
+            report.rows()
+        };
+        lines.iter().for_each(|line| say::line(line));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The columns of these names; all when none is named.
+fn chosen(names: &[String]) -> Result<Vec<Column>, String> {
+    if names.is_empty() {
+        return Ok(COLUMNS.to_vec());
+    }
+    names
+        .iter()
+        .map(|wanted| {
+            let found = COLUMNS.iter().find(|(name, _)| name == wanted);
+            found.copied().ok_or_else(|| {
+                let all = COLUMNS.map(|(name, _)| name).join(", ");
+                format!("there is no column \"{wanted}\"; there are: {all}")
+            })
+        })
+        .collect()
 }
 
 fn since(text: &str, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
@@ -80,56 +143,58 @@ fn changed_since(order: &Value, since: jiff::Timestamp) -> bool {
     updated.is_none_or(|updated| updated >= since)
 }
 
-fn row(order: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |name: &str| order[name].as_array().cloned().unwrap_or_default();
-    let joined = |parts: Vec<String>| {
-        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        parts.join(" ")
-    };
-    let live: Vec<Value> = list("shipments")
-        .into_iter()
-        .filter(|s| s["superseded"] != true)
-        .collect();
-    let labels: Vec<Value> = list("pages")
-        .into_iter()
-        .filter(|page| page["role"] == "label" && page["state"] == "printed")
-        .collect();
-    let last = labels.last().cloned().unwrap_or_default();
-    let tracking = live
+fn row(columns: &[Column], order: &Value) -> String {
+    let cells: Vec<String> = columns
         .iter()
-        .flat_map(|s| s["tracking"].as_array().cloned().unwrap_or_default())
-        .map(|number| text(&number))
+        .map(|(_, cell)| quoted(&cell(order)))
         .collect();
-    let acts = list("deeds")
+    cells.join(",")
+}
+
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+pub(super) fn list<'a>(of: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    of[name]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
         .iter()
-        .map(|deed| text(&deed["what"]))
-        .collect();
-    let reasons = list("deeds")
-        .iter()
-        .map(|deed| text(&deed["reason"]))
-        .collect();
-    let cells = [
-        text(&order["order"]),
-        text(&order["account"]),
-        text(&order["state"]),
-        live.first()
-            .map(|s| text(&s["carrier"]))
-            .unwrap_or_default(),
-        joined(tracking),
-        labels.len().to_string(),
-        text(&last["at"]),
-        text(&last["printer"]),
-        text(&last["by"]),
-        joined(acts),
-        joined(reasons),
-        text(&order["updated"]),
-    ];
-    cells.map(|cell| quoted(&cell)).join(",")
+}
+
+/// Shipments that count.
+fn live(order: &Value) -> impl Iterator<Item = &Value> {
+    list(order, "shipments").filter(|s| s["superseded"] != true)
+}
+
+/// Label pages that are out.
+pub(super) fn labels(order: &Value) -> impl Iterator<Item = &Value> {
+    list(order, "pages").filter(|page| page["role"] == "label" && page["state"] == "printed")
+}
+
+fn last_label(order: &Value, member: &str) -> String {
+    labels(order)
+        .last()
+        .map(|page| text(&page[member]))
+        .unwrap_or_default()
+}
+
+/// What people did of one kind.
+pub(super) fn deeds<'a>(
+    order: &'a Value,
+    what: &'static str,
+) -> impl Iterator<Item = &'a Value> + use<'a> {
+    list(order, "deeds").filter(move |deed| deed["what"] == what)
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
 }
 
 /// A cell of RFC 4180. One that a spreadsheet would take for a formula becomes text.
-fn quoted(cell: &str) -> String {
+pub(super) fn quoted(cell: &str) -> String {
     let cell = match cell.chars().next() {
         Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{cell}"),
         _ => cell.to_owned(),
@@ -176,7 +241,7 @@ mod tests {
     #[test]
     fn a_row_tells_who_printed_what_and_why_again() {
         let order = json!({
-            "order": "WEB-1", "account": "main", "state": "printed", "updated": "2026-11-22T08:00:00Z",
+            "order": "WEB-1", "account": "main", "customer": "TEA", "state": "printed", "updated": "2026-11-22T08:00:00Z",
             "shipments": [
                 { "tracking": ["OLD"], "superseded": true, "carrier": "Old" },
                 { "tracking": ["T1", "T2"], "superseded": false, "carrier": "Example Post" },
@@ -184,14 +249,18 @@ mod tests {
             "pages": [{ "role": "label", "state": "printed", "at": "2026-11-22T07:00:00Z", "printer": "label", "by": "ann" }],
             "deeds": [{ "what": "reprint", "reason": "torn" }, { "what": "reprint", "reason": null }],
         });
+        let all = chosen(&[]).unwrap();
         assert_eq!(
-            row(&order),
-            "WEB-1,main,printed,Example Post,T1 T2,1,2026-11-22T07:00:00Z,label,ann,reprint reprint,torn,2026-11-22T08:00:00Z"
+            row(&all, &order),
+            "WEB-1,main,TEA,printed,Example Post,T1 T2,1,2026-11-22T07:00:00Z,label,ann,2,0,reprint reprint,torn,2026-11-22T08:00:00Z"
         );
-        assert_eq!(row(&order).split(',').count(), COLUMNS.split(',').count());
-        assert_eq!(
-            row(&json!({})).split(',').count(),
-            COLUMNS.split(',').count()
+        assert_eq!(row(&all, &json!({})).split(',').count(), COLUMNS.len());
+        let some = chosen(&["by".to_owned(), "order".to_owned()]).unwrap();
+        assert_eq!(row(&some, &order), "ann,WEB-1");
+        assert!(
+            chosen(&["ordre".to_owned()])
+                .unwrap_err()
+                .contains("order, account")
         );
     }
 }

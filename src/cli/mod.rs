@@ -2,9 +2,11 @@
 
 mod args;
 mod backup;
+mod bundle;
 mod client;
 mod config;
 pub mod demo;
+mod doctor;
 mod export;
 mod failure;
 mod lights;
@@ -16,6 +18,7 @@ mod printers;
 mod provision;
 mod release;
 mod render;
+mod report;
 pub mod run;
 mod say;
 mod scan;
@@ -57,6 +60,8 @@ pub fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Verb::Restore(args) => backup::restore(&args, &place),
         Verb::Provision(args) => provision::run(args),
         Verb::Render(args) => render::run(&args),
+        Verb::Doctor(args) => quiet()?.block_on(Box::pin(doctor::run(args, place))),
+        Verb::SupportBundle(args) => quiet()?.block_on(Box::pin(bundle::run(args, place))),
         Verb::Printers(args) => quiet()?.block_on(Box::pin(printers::run(&args))),
         Verb::Sheet(args) => sheet::run(&args, &place),
         Verb::Export(args) => quiet()?.block_on(Box::pin(export::run(args, client::find(&place)))),

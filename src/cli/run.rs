@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::config::model::Config;
-use crate::config::secret::{Environment, SecretRef};
+use crate::config::secret::{Environment, Resolved, SecretRef};
 use crate::config::{self, Request, Strictness};
 use crate::runtime::{self, ComposeError, Exit, StartError};
 use crate::update;
@@ -113,14 +113,26 @@ fn ready_line(ready: &runtime::Ready) -> Result<(), Failure> {
 
 /// Reads a secret where its reference says, warning about places that others can read.
 pub(crate) fn secret(key: &str, reference: &SecretRef) -> Result<SecretString, ComposeError> {
-    let resolved = reference
-        .resolve(&Environment::process())
-        .map_err(|error| ComposeError::Secret {
-            key: key.to_owned(),
-            why: error.to_string(),
-        })?;
+    let resolved = resolve(key, reference)?;
     if let Some(warning) = resolved.warning {
         tracing::warn!(key, warning, "secret");
     }
     Ok(resolved.secret)
+}
+
+/// The same, for whoever tells such places in his own way.
+pub(super) fn secret_quietly(
+    key: &str,
+    reference: &SecretRef,
+) -> Result<SecretString, ComposeError> {
+    Ok(resolve(key, reference)?.secret)
+}
+
+fn resolve(key: &str, reference: &SecretRef) -> Result<Resolved, ComposeError> {
+    reference
+        .resolve(&Environment::process())
+        .map_err(|error| ComposeError::Secret {
+            key: key.to_owned(),
+            why: error.to_string(),
+        })
 }

@@ -129,6 +129,17 @@ fn show(status: &Value) {
             "printer",
             format!("{}  {state}  {detail}", member(printer, "name")).trim_end(),
         );
+        for warning in printer["warnings"].as_array().into_iter().flatten() {
+            if let Some(warning) = warning.as_str().filter(|warning| *warning != detail) {
+                row("", &say::tone(Tone::Look, warning));
+            }
+        }
+        if let Some(run) = wear(&printer["wear"]) {
+            row("", &say::tone(Tone::Quiet, &run));
+        }
+    }
+    if status["scale"].is_object() {
+        row("scale", &scale(&status["scale"]));
     }
     for scanner in status["scanners"].as_array().into_iter().flatten() {
         row("scanner", &device(scanner));
@@ -268,6 +279,34 @@ fn show_ahead(status: &Value) {
 /// Cents as an amount.
 fn money(cents: u64) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+/// How far a printer has run, where it tells.
+fn wear(wear: &Value) -> Option<String> {
+    let parts: Vec<String> = [
+        ("total_m", "in all"),
+        ("head_m", "with this head"),
+        ("since_cleaned_m", "since its head was cleaned"),
+        ("roll_m", "on this roll"),
+    ]
+    .iter()
+    .filter_map(|(name, words)| Some(format!("{} m {words}", wear[*name].as_u64()?)))
+    .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn scale(scale: &Value) -> String {
+    let weight = match scale["kg"].as_f64() {
+        Some(kg) => format!("{kg} kg"),
+        None => String::new(),
+    };
+    let detail = member(scale, "detail");
+    let state = member(scale, "state");
+    let shown = match state.as_str() {
+        "reading" => say::tone(Tone::Good, &state),
+        _ => say::tone(Tone::Look, &state),
+    };
+    format!("{}  {shown}  {weight}{detail}", member(scale, "connection"))
 }
 
 /// A device: its name, how it is, and why it is not as it should be.

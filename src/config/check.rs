@@ -90,6 +90,7 @@ impl Checker<'_> {
         self.fill_routes(config);
         self.references(config);
         self.pins(config);
+        self.numbers(config);
         if config.update.window.is_some() && config.station.timezone.is_none() {
             self.report.add(
                 Severity::Error,
@@ -146,6 +147,47 @@ impl Checker<'_> {
                 "station",
                 "timezone",
                 "is not set: prefetch.daily_cap counts days of UTC",
+            );
+        }
+    }
+
+    /// Two customers of one account may have the same order number (contract 3).
+    fn numbers(&self, c: &Config) {
+        let Some(cloud) = &c.cartoncloud else { return };
+        let mut shared: std::collections::BTreeMap<&str, Vec<(usize, &str)>> =
+            std::collections::BTreeMap::new();
+        for (index, route) in c.routes.iter().enumerate() {
+            let over = route.push.as_ref();
+            if !over.and_then(|p| p.enabled).unwrap_or(cloud.push.enabled) {
+                continue;
+            }
+            let number = over.and_then(|p| p.order_number.as_deref());
+            let number = number.unwrap_or(&cloud.push.order_number);
+            // A fixed part that is the route's own tells its orders apart as well.
+            let own = route.customer.is_some() && number != cloud.push.order_number;
+            if !own && !number.contains("{customer.") {
+                let of = route.customer.as_deref().unwrap_or_default();
+                shared.entry(&route.account).or_default().push((index, of));
+            }
+        }
+        for (account, routes) in shared {
+            let customers: std::collections::BTreeSet<&str> =
+                routes.iter().map(|(_, customer)| *customer).collect();
+            if customers.len() < 2 {
+                continue;
+            }
+            let Some((index, _)) = routes.first() else {
+                continue;
+            };
+            self.report.add(
+                Severity::Warning,
+                &self.place("routes", *index, "account"),
+                &format!("routes[{index}].account"),
+                format!(
+                    "several customers may share account \"{}\", and order_number has no customer in it: \
+                     two orders of the same number would be one; write \"{{customer.references.code}}-{{references.customer}}\"",
+                    clip(account)
+                ),
             );
         }
     }

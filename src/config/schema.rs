@@ -74,6 +74,11 @@ pub(crate) fn config(s: &mut Section<'_>, state_dir: Option<&Path>) -> Config {
         web: s.section("web", web),
         alerts: s.section("alerts", |s| Alerts {
             webhook: s.opt_url("webhook", Loopback::Required),
+            secret: s.opt_secret("secret"),
+            bench_silent_after: s.duration("bench_silent_after", 10 * MINUTE, SECOND..=7 * DAY),
+            printer_down_after: s.duration("printer_down_after", 10 * MINUTE, SECOND..=7 * DAY),
+            writeback_after: s.duration("writeback_after", HOUR, SECOND..=7 * DAY),
+            label_quota: s.int("label_quota", 0, 0..=100_000_000),
         }),
         log: s.section("log", |s| Log {
             format: s.word("format", LogFormat::Auto),
@@ -244,6 +249,7 @@ fn starshipit(s: &mut Section<'_>) -> Starshipit {
         confirm: s.word("confirm", Confirm::Missing),
         request_timeout: s.duration("request_timeout", MINUTE, 100 * MS..=10 * MINUTE),
         settle: s.duration("settle", 90 * SECOND, 100 * MS..=HOUR),
+        claim: s.word("claim", Claim::Auto),
         accounts: s.list("accounts", |s| Account {
             name: s.name("name", None),
             api_key: s.secret("api_key"),

@@ -39,6 +39,17 @@ words! {
     }
 }
 words! {
+    /// When an order is claimed in Starshipit before it is bought.
+    Claim {
+        /// Where stations share a key.
+        Auto = "auto",
+        /// Before every purchase.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
+}
+words! {
     /// What a scan does.
     ScanMode {
         /// Ships at once.

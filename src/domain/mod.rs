@@ -8,6 +8,7 @@ pub mod bitmap;
 pub mod code;
 pub mod command;
 pub mod ids;
+pub mod load;
 pub(crate) mod loose;
 pub mod order;
 pub mod outcome;
@@ -24,6 +25,7 @@ pub use bitmap::Bitmap;
 pub use code::{Code, Explanation, Way};
 pub use command::Command;
 pub use ids::{AccountName, ActId, DocumentId, OrderId, PrinterName};
+pub use load::Load;
 pub use order::{
     Act, ActKind, AheadDay, Order, Page, PageRole, PageState, Proof, Record, Shipment, State,
 };

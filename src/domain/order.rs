@@ -275,6 +275,9 @@ pub struct Deed {
     pub reason: Option<String>,
 }
 
+/// The word of the deed that had a label made or released.
+pub const SHIP: &str = "ship";
+
 /// Most deeds kept with an order; the oldest go first.
 pub const MAX_DEEDS: usize = 24;
 

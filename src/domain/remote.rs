@@ -93,6 +93,17 @@ pub struct DocumentMeta {
     pub label_type: String,
 }
 
+/// The `label_type` of packing slips, whatever Starshipit calls them: the configuration's word, by
+/// which they are sent to their printer.
+pub const PACKING_SLIP: &str = "packing-slip";
+
+impl DocumentMeta {
+    /// A packing slip: it came beside the label, not with it.
+    pub fn is_slip(&self) -> bool {
+        self.label_type.eq_ignore_ascii_case(PACKING_SLIP)
+    }
+}
+
 /// A shipment that exists: bought now, or fetched with `reprint`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bought {

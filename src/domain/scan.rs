@@ -44,7 +44,12 @@ impl ScanText {
         } else {
             text.to_owned()
         };
-        let text = kept.as_str();
+        Self::cleaned(kept)
+    }
+
+    /// Text that was cleaned before: checked, and otherwise left alone. Cleaned once more, what came
+    /// out of a ledger could be another scan (`]C1]C10` is `]C10`, and that would be `0`).
+    fn cleaned(text: String) -> Result<Self, BadScan> {
         if text.is_empty() {
             return Err(BadScan::Empty);
         }
@@ -57,7 +62,7 @@ impl ScanText {
         {
             return Err(BadScan::Unprintable);
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text))
     }
 
     /// The text as scanned.
@@ -74,7 +79,7 @@ impl ScanText {
 impl TryFrom<String> for ScanText {
     type Error = BadScan;
     fn try_from(text: String) -> Result<Self, BadScan> {
-        Self::parse(&text)
+        Self::cleaned(text)
     }
 }
 
@@ -122,6 +127,15 @@ mod tests {
             ScanText::parse(raw).map(String::from),
             expected.map(str::to_owned)
         );
+    }
+
+    #[test]
+    fn what_was_cleaned_comes_back_from_the_ledger_as_it_was() {
+        for raw in ["]C1]C10", "]C1 ]C1WEB-1", "]C1010950600013435", "WEB-1"] {
+            let scan = ScanText::parse(raw).unwrap();
+            let stored = String::from(scan.clone());
+            assert_eq!(ScanText::try_from(stored), Ok(scan), "{raw}");
+        }
     }
 
     #[test]

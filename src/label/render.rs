@@ -18,6 +18,7 @@ use super::read_back::{self, ReadBackResult};
 use super::{
     Crop, LabelError, Media, PageContent, PageSelect, Policy, RenderedPage, Settings, raw,
 };
+use crate::domain::remote::PACKING_SLIP;
 use crate::domain::{Bitmap, Code, PageRole};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -193,9 +194,6 @@ impl Source<'_> {
     }
 }
 
-/// The label type of packing slips, as the configuration names them.
-const PACKING_SLIP: &str = "packing-slip";
-
 /// Words of a label type that mean a sheet for a person, not for a parcel.
 const DOCUMENT_WORDS: [&str; 8] = [
     "invoice", "customs", "cn22", "cn23", "packing", "archive", "manifest", "document",
@@ -207,6 +205,8 @@ const SHEET_LONG_MM: f64 = 269.0;
 /// A sheet whose content covers this much of it both ways is a document.
 const SHEET_COVERED: f64 = 0.6;
 
+/// What a page is drawn at to see what the head's dots have lost.
+const FULL_DPI: f64 = 600.0;
 /// Largest page drawn whole at the head's dpi to find its content: A4 at 300 dpi.
 const WHOLE_PAGE_DOTS: f64 = 9_000_000.0;
 
@@ -458,6 +458,11 @@ impl<'a> Pages<'a> {
         if drawn.role == PageRole::Label {
             let begun = now();
             rendered.codes = read_back::read(&bitmap, job.media.dpi, &job.tracking);
+            if rendered.codes.is_empty() {
+                rendered
+                    .warnings
+                    .extend(self.lost_codes(source, &drawn.area, page)?);
+            }
             rendered.read_back_us = micros(begun);
             rendered.read_back = if job.tracking.is_empty() {
                 ReadBackResult::NotApplicable
@@ -488,6 +493,55 @@ impl<'a> Pages<'a> {
         rendered.content = PageContent::Bitmap(bitmap);
         self.pages.push(rendered);
         Ok(())
+    }
+
+    /// The final bitmap has no readable barcode: what the page itself has, at 600 dpi. Only then, because
+    /// it costs more than the label did.
+    fn lost_codes(
+        &self,
+        source: &Source,
+        content: &Area,
+        page: &Area,
+    ) -> Result<Option<String>, LabelError> {
+        let media = &self.job.media;
+        // With the quiet zones around it.
+        let wider = Area {
+            x0: content.x0 - 5.0,
+            y0: content.y0 - 5.0,
+            x1: content.x1 + 5.0,
+            y1: content.y1 + 5.0,
+        };
+        let area = wider.intersect(page).unwrap_or(*content);
+        let square_mm = area.width() * area.height();
+        let per_mm = (FULL_DPI / 25.4).min((WHOLE_PAGE_DOTS / square_mm.max(1.0)).sqrt());
+        if per_mm <= media.dots_per_mm() {
+            return Ok(None);
+        }
+        let page = source.draw(&View {
+            source: area,
+            turn: Turn::Upright,
+            dots_per_mm: per_mm,
+            left: 0.0,
+            top: 0.0,
+            width: ceil_dots(area.width() * per_mm),
+            height: ceil_dots(area.height() * per_mm),
+        })?;
+        let bitmap = ink::to_bitmap(&page, media.threshold);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most 600"
+        )]
+        let dpi = (per_mm * 25.4).round() as u16;
+        let codes = read_back::read(&bitmap, dpi, &self.job.tracking);
+        let texts: Vec<&str> = codes.iter().map(|code| code.text.as_str()).collect();
+        Ok((!texts.is_empty()).then(|| {
+            format!(
+                "no barcode of the page can be read at {} dpi; it has {}",
+                media.dpi,
+                texts.join(", ")
+            )
+        }))
     }
 
     /// A document of nothing but sheets that do not fit is a misfit, unless its type says that it

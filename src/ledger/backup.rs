@@ -78,6 +78,13 @@ pub fn snapshot(dir: &Path) -> Result<Snapshot, LedgerError> {
 }
 
 fn open_records(path: &Path) -> Result<Vec<Record>, LedgerError> {
+    let mut records = newest_records(path)?;
+    records.retain(Record::is_open);
+    Ok(records)
+}
+
+/// The newest record of every key in a journal that somebody may be writing at this moment.
+pub(super) fn newest_records(path: &Path) -> Result<Vec<Record>, LedgerError> {
     let mut look = 1;
     let contents = loop {
         let contents = journal::read(path)?.ok_or_else(|| {
@@ -104,7 +111,7 @@ fn open_records(path: &Path) -> Result<Vec<Record>, LedgerError> {
             newest.insert(key, record);
         }
     }
-    Ok(newest.into_values().filter(Record::is_open).collect())
+    Ok(newest.into_values().collect())
 }
 
 /// Plants a snapshot into a directory without a ledger. Blocks for as long as writing takes.

@@ -57,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Contents>, LedgerError> {
     bytes.map(|bytes| understand(&bytes, path)).transpose()
 }
 
-fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
+pub(crate) fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
     let newer = |found| LedgerError::Newer {
         path: path.to_owned(),
         found,
@@ -95,7 +95,7 @@ fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
         ..Header::default()
     });
     let count = frames.len() as u64;
-    let expected = last.map_or(0, |l| (l + 1).saturating_sub(header.first));
+    let expected = last.map_or(0, |l| l.saturating_add(1).saturating_sub(header.first));
     let mut condition = if known.is_none() {
         Condition::Damaged("both headers are unreadable".to_owned())
     } else if bytes.len() as u64 != header.file_len() {
@@ -122,7 +122,7 @@ fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
         records,
         condition,
         used: frames.values().map(|f| f.len() as u64).sum(),
-        next: last.map_or(header.first, |l| l + 1),
+        next: last.map_or(header.first, |l| l.saturating_add(1)),
     })
 }
 

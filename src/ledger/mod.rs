@@ -31,6 +31,7 @@ mod index;
 mod journal;
 mod keeper;
 mod layout;
+mod look;
 mod quarantine;
 mod query;
 mod recover;
@@ -42,6 +43,7 @@ pub use backup::{Snapshot, plant, snapshot};
 pub use check::{CHECK_LIMIT, DbCheck, db_check};
 pub use commit::Commit;
 pub use error::{DocumentError, LedgerError};
+pub use look::{Look, look, people};
 pub use query::{Found, Query};
 pub use recover::Recovered;
 pub use sweep::Swept;
@@ -398,4 +400,35 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// What the journal's reader makes of a file's bytes: for tests with hostile ones.
+#[doc(hidden)]
+pub fn journal_of(bytes: &[u8]) -> Result<usize, LedgerError> {
+    journal::understand(bytes, std::path::Path::new("journal")).map(|found| found.records.len())
+}
+
+/// A journal file with sound checksums around these numbers and payloads: for the same tests, which
+/// would not come past a checksum by chance.
+#[doc(hidden)]
+pub fn journal_with(numbers: [u64; 4], frames: &[(u64, u16, u16, Vec<u8>)]) -> Vec<u8> {
+    let [generation, checkpoint, capacity, first] = numbers;
+    let header = frame::Header {
+        version: frame::JOURNAL_VERSION,
+        generation,
+        checkpoint,
+        capacity,
+        first,
+        ..frame::Header::default()
+    };
+    let mut bytes = header.encode().to_vec();
+    for (sequence, index, of, payload) in frames {
+        let place = frame::Place {
+            index: *index,
+            of: *of,
+        };
+        frame::encode(&mut bytes, generation, *sequence, place, payload);
+    }
+    bytes.extend(header.encode());
+    bytes
 }

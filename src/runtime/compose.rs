@@ -88,6 +88,11 @@ pub(super) fn station(config: &Config) -> station::Settings {
             .map(|p| p.name.as_str().into())
             .collect(),
         printer_rules,
+        stand_ins: config
+            .printers
+            .iter()
+            .filter_map(|p| Some((p.name.as_str().into(), p.fallback.as_deref()?.into())))
+            .collect(),
         elsewhere: match config.starshipit.on_printed_elsewhere {
             model::OnPrintedElsewhere::Ask => station::Elsewhere::Ask,
             model::OnPrintedElsewhere::PrintOnce => station::Elsewhere::PrintOnce,
@@ -411,6 +416,26 @@ pub(super) fn starshipit(
         requests_per_second: config.starshipit.requests_per_second,
         stations_sharing_key: config.starshipit.stations_sharing_key,
         request_timeout: config.starshipit.request_timeout,
+        claims: claims(config),
+    })
+}
+
+/// Who claims orders here. The key is this machine's, this state's and this name's: a copied card or a
+/// copied file is another bench as long as one of them differs.
+fn claims(config: &Config) -> Option<starshipit::Claims> {
+    let wanted = match config.starshipit.claim {
+        model::Claim::Auto => config.starshipit.stations_sharing_key > 1,
+        model::Claim::Always => true,
+        model::Claim::Never => false,
+    };
+    wanted.then(|| {
+        let bench = &config.station.name;
+        let place = format!("{bench}\n{}", config.station.state_dir.display());
+        let machine = crate::update::machine::device(&place);
+        starshipit::Claims {
+            bench: bench.clone(),
+            key: starshipit::Claims::key_of(&format!("{machine}\n{place}")),
+        }
     })
 }
 

@@ -2,6 +2,8 @@
 //! named, and nothing else stops).
 
 use crate::config::model::{Config, ScannerConnection};
+use crate::doctor::fact;
+use crate::domain::Load;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,6 +19,15 @@ struct State {
     /// Outputs that cannot be used: which, and why.
     dark: BTreeMap<String, String>,
     outputs: Vec<String>,
+    scale: Option<ScaleState>,
+}
+
+#[derive(Debug)]
+struct ScaleState {
+    at: String,
+    state: &'static str,
+    detail: Option<String>,
+    load: Load,
 }
 
 #[derive(Debug)]
@@ -54,6 +65,12 @@ impl Devices {
             buttons: buttons.collect(),
             dark: BTreeMap::new(),
             outputs: Vec::new(),
+            scale: config.scale.hid.as_ref().map(|hid| ScaleState {
+                at: format!("hid:{hid}"),
+                state: "starting",
+                detail: None,
+                load: Load::Unknown,
+            }),
         })))
     }
 
@@ -69,11 +86,60 @@ impl Devices {
         set(&mut self.state().buttons, name, state, detail);
     }
 
+    pub(super) fn scale(&self, state: &'static str, detail: Option<String>, load: Load) {
+        if let Some(scale) = &mut self.state().scale {
+            (scale.state, scale.detail, scale.load) = (state, detail, load);
+        }
+    }
+
+    /// `scale` of the status document; null without one.
+    pub(super) fn show_scale(&self) -> Value {
+        self.state().scale.as_ref().map_or(Value::Null, |scale| {
+            json!({
+                "connection": scale.at,
+                "state": scale.state,
+                "detail": scale.detail,
+                "kg": match scale.load {
+                    Load::Stable(grams) => json!(f64::from(grams) / 1000.0),
+                    Load::Empty => json!(0.0),
+                    Load::Unknown => Value::Null,
+                },
+            })
+        })
+    }
+
     /// The outputs there are, and those that cannot be used.
     pub(super) fn outputs(&self, all: Vec<String>, dark: BTreeMap<String, String>) {
         let mut state = self.state();
         state.outputs = all;
         state.dark = dark;
+    }
+
+    /// What of them can be used, for the doctor.
+    pub(super) fn found(&self) -> Vec<fact::Device> {
+        let state = self.state();
+        let of = |kind, devices: &[Device]| -> Vec<fact::Device> {
+            let found = devices.iter().map(|device| fact::Device {
+                kind,
+                name: device.name.clone(),
+                at: device.at.as_str().unwrap_or_default().to_owned(),
+                trouble: match device.state {
+                    "reading" | "ready" => None,
+                    word => Some(device.detail.clone().unwrap_or_else(|| word.to_owned())),
+                },
+            });
+            found.collect()
+        };
+        let lights = state.outputs.iter().map(|name| fact::Device {
+            kind: fact::Kind::Light,
+            name: name.clone(),
+            at: "its pin is taken by the station".to_owned(),
+            trouble: state.dark.get(name).cloned(),
+        });
+        let mut all = of(fact::Kind::Scanner, &state.scanners);
+        all.extend(of(fact::Kind::Button, &state.buttons));
+        all.extend(lights);
+        all
     }
 
     /// `scanners`, `buttons` and `lights` of the status document.

@@ -18,27 +18,41 @@
 //! * `trial.rs`: a version on trial watches itself
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
 //! * `day.rs`: the hand-over list
+//! * `metrics.rs`, `gauges.rs`, `facts.rs`: what is counted, what is so
+//! * `alerts.rs`, `month.rs`: what is told to `alerts.webhook`
+//! * `checkup.rs`, `checkup/`: what `doctor` looks at; `card.rs`: bytes written today
+//! * `support.rs`: the support bundle, masked
 //! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
+mod alerts;
 pub mod backup;
 mod bench;
 mod buttons;
+mod card;
+pub mod checkup;
 pub mod clock;
 mod compose;
 mod day;
 mod devices;
+mod facts;
+mod gauges;
 mod hub;
 mod lights;
+mod lists;
+mod metrics;
+mod month;
 mod outbox;
 mod owed;
 mod paper;
 mod port;
 mod remade;
 mod sales;
+mod scale;
 mod scanners;
 mod service;
 mod shelf;
+pub mod support;
 mod tickets;
 mod trial;
 mod warm;

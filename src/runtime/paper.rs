@@ -10,6 +10,7 @@ use crate::label::{
     Media, PageContent, PageSelect, Policy, ReadBack, ReadBackResult, RenderedPage, Request, Worker,
 };
 use crate::ledger::{DocumentError, Ledger};
+use crate::printer::language::{Options, escpos};
 use crate::printer::{Job, Language, PageBytes, Printer};
 use crate::station::{PageJob, PreparedPage};
 use std::collections::{BTreeMap, HashMap};
@@ -216,6 +217,18 @@ impl Paper {
         (!status.ready).then(|| status.code.unwrap_or(Code::PrinterOffline))
     }
 
+    /// Asks every printer that counts how worn it is; what it warns of is logged once.
+    pub(super) async fn check_up(&self) {
+        for (name, head) in &self.heads {
+            let before = head.printer.watch().borrow().warnings.clone();
+            head.printer.check_up().await;
+            let now = head.printer.watch().borrow().warnings.clone();
+            for warning in now.iter().filter(|warning| !before.contains(warning)) {
+                tracing::warn!(printer = %name, warning, "printer");
+            }
+        }
+    }
+
     /// Now, for what is printed.
     pub(super) fn now(&self) -> crate::domain::Timestamp {
         self.clock.now().wall
@@ -229,22 +242,29 @@ impl Paper {
         codes: &[String],
     ) -> Result<(), Code> {
         let head = self.heads.get(printer).ok_or(Code::PrinterOffline)?;
-        let picture = crate::label::ticket(lines, codes, head.media);
-        self.notice(printer, head, picture).await
+        let content = match head.printer.identify().await {
+            Ok(Language::Escpos) => PageBytes::Raw {
+                language: Language::Escpos,
+                bytes: escpos::ticket(lines, codes, &Options::from(head.printer.settings())),
+            },
+            _ => PageBytes::Picture(crate::label::ticket(lines, codes, head.media)),
+        };
+        self.notice(printer, head, content).await
     }
 
     /// Prints a label that shows what this printer can do.
     pub(super) async fn test_label(&self, printer: &PrinterName, code: &str) -> Result<(), Code> {
         let head = self.heads.get(printer).ok_or(Code::PrinterOffline)?;
         let picture = crate::label::test_label(printer.as_str(), code, head.media);
-        self.notice(printer, head, picture).await
+        self.notice(printer, head, PageBytes::Picture(picture))
+            .await
     }
 
     async fn notice(
         &self,
         printer: &PrinterName,
         head: &Head,
-        picture: crate::domain::Bitmap,
+        content: PageBytes,
     ) -> Result<(), Code> {
         let report = head
             .printer
@@ -254,7 +274,7 @@ impl Paper {
                     page: 1,
                     of: 1,
                     at: self.clock.now().wall,
-                    content: PageBytes::Picture(picture),
+                    content,
                 },
                 || {},
             )
@@ -270,6 +290,11 @@ impl Paper {
                 Err(Code::PrinterInDoubt)
             }
         }
+    }
+
+    /// Every printer with its paper.
+    pub(super) fn heads(&self) -> Vec<Arc<Head>> {
+        self.heads.values().map(Arc::clone).collect()
     }
 
     /// The newest status of every printer, without asking it.

@@ -1,20 +1,26 @@
 //! The station's side of the web door: requests to inputs, snapshots to documents.
 
 use super::bench::{Bench, Event, Request, Said};
+use super::checkup;
 use super::clock::Clock;
 use super::devices::Devices;
 use super::hub::Hub;
+use crate::alert::Kind;
 use crate::config::model::Config;
 use crate::domain::outcome::{Candidate, Timings};
-use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
+use crate::domain::{
+    Code, Moment, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp,
+};
 use crate::ledger::Query;
 use crate::station::{Ask, AskKind, Glance, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
+use secrecy::SecretString;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// A scan without `wait` is answered when it is durable, refused or, at the latest, after this.
 const ACCEPT: Duration = Duration::from_secs(9);
@@ -24,10 +30,15 @@ const MATCHES: usize = 10;
 /// Answers calls until the door is closed.
 pub(super) struct Port {
     name: String,
+    config: Arc<Config>,
+    /// Opens the pages of the site's other benches too.
+    token: SecretString,
     devices: Devices,
     bench: Bench,
     hub: Arc<Hub>,
     clock: Clock,
+    state_dir: PathBuf,
+    alerts: watch::Receiver<Vec<Kind>>,
 }
 
 impl Port {
@@ -37,13 +48,19 @@ impl Port {
         hub: Arc<Hub>,
         clock: Clock,
         devices: Devices,
+        alerts: watch::Receiver<Vec<Kind>>,
+        token: SecretString,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: config.station.name.clone(),
+            config: Arc::new(config.clone()),
+            token,
             devices,
             bench,
             hub,
             clock,
+            state_dir: config.station.state_dir.clone(),
+            alerts,
         })
     }
 
@@ -92,12 +109,23 @@ impl Port {
             },
             web::Request::Writebacks(query) => self.writebacks(query).await,
             web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
+            web::Request::Metrics => match self.facts().await {
+                Some(facts) => match self.hub.metrics().text(&facts) {
+                    Ok(text) => Reply::Text(text),
+                    Err(error) => Reply::Failed {
+                        code: Code::Internal,
+                        detail: error.to_string(),
+                    },
+                },
+                None => stopped(),
+            },
             web::Request::Hook { uuid } => self.hook(uuid),
             web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
                 Ok(true) => Reply::Document(json!({ "lease": "granted" })),
                 Ok(false) => Reply::Document(json!({ "lease": "waiting" })),
                 Err(_) => stopped(),
             },
+            web::Request::Doctor => Reply::Document(self.look_inside().await),
             web::Request::WorkOn => {
                 self.bench.work_on().await;
                 Reply::Document(json!({ "lease": "over" }))
@@ -291,6 +319,13 @@ impl Port {
                     "code": code,
                     "detail": status.detail,
                     "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
+                    "warnings": status.warnings,
+                    "wear": status.wear.map(|wear| json!({
+                        "total_m": metres(wear.total_cm),
+                        "head_m": metres(wear.head_cm),
+                        "since_cleaned_m": metres(wear.head_clean_cm),
+                        "roll_m": metres(wear.roll_cm),
+                    })),
                 })
             })
             .collect();
@@ -309,6 +344,7 @@ impl Port {
             "scanners": scanners,
             "buttons": buttons,
             "lights": lights,
+            "scale": self.devices.show_scale(),
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
@@ -354,6 +390,7 @@ impl Port {
                 "flushes": stats.flushes,
                 "last_flush_us": stats.last_flush_us,
             },
+            "duties": self.config.station.duties.iter().map(|duty| duty.as_str()).collect::<Vec<_>>(),
             "health": health
                 .iter()
                 .map(|(code, detail)| json!({ "code": code, "detail": detail }))
@@ -362,12 +399,62 @@ impl Port {
         }))
     }
 
+    /// What only this process can look at, for the doctor.
+    async fn look_inside(&self) -> Value {
+        let ledger = self.hub.ledger().clone();
+        let config = Arc::clone(&self.config);
+        let read = tokio::task::spawn_blocking(move || {
+            (
+                checkup::open_ledger(&config, &ledger),
+                checkup::recent(&ledger),
+            )
+        });
+        let (open, recent) = match read.await {
+            Ok((open, recent)) => (Some(open), recent),
+            Err(panic) => {
+                tracing::error!(error = %panic, "the ledger's look failed");
+                (None, Vec::new())
+            }
+        };
+        let own = checkup::Own {
+            config: Arc::clone(&self.config),
+            starshipit: Some(self.hub.starshipit.clone()),
+            cloud: self.hub.sales().cloud().cloned(),
+            heads: self.hub.paper().heads(),
+            devices: self.devices.found(),
+            token: Some(self.token.clone()),
+            recent,
+            now: self.now(),
+        };
+        let mut facts = checkup::inside(own).await;
+        facts.extend(open);
+        json!({ "facts": facts })
+    }
+
     pub(super) fn hub(&self) -> &Hub {
         &self.hub
     }
 
     pub(super) fn bench(&self) -> &Bench {
         &self.bench
+    }
+
+    pub(super) fn hub_shared(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
+    }
+
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The alerts that are raised.
+    pub(super) fn alerts(&self) -> Vec<Kind> {
+        self.alerts.borrow().clone()
+    }
+
+    /// Now, on both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        self.clock.now()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -442,8 +529,12 @@ fn pace(stage: crate::station::Stage) -> Value {
     json!({ "n": stage.n, "median": stage.median, "p95": stage.p95 })
 }
 
+fn metres(cm: Option<u64>) -> Option<u64> {
+    cm.map(|cm| cm.saturating_add(50) / 100)
+}
+
 /// The one word of contract 24.
-fn state_word(glance: &Glance, sick: bool) -> &'static str {
+pub(super) fn state_word(glance: &Glance, sick: bool) -> &'static str {
     let trouble = glance.printers.iter().any(|(_, code)| code.is_some());
     if glance.draining {
         "draining"

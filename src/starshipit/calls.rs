@@ -74,7 +74,10 @@ impl Starshipit {
         }
         let orders = good?.reply.into_orders();
         match orders.into_iter().find(|o| o.order_id.0 == Some(order_id)) {
-            Some(order) => Ok(Some(order)),
+            Some(order) => {
+                self.note(&order);
+                Ok(Some(order))
+            }
             // Not the same as "no such order": nothing may be concluded from it.
             None => Err(CallFailure::Unknown {
                 detail: format!("asked for order {order_id}, answered without it"),
@@ -208,6 +211,42 @@ impl Starshipit {
                 detail: "the reply is not Starshipit's".to_owned(),
             })
         }
+    }
+
+    /// How many courier services the account offers within a country, from its own address. Asks for
+    /// no price and buys nothing.
+    ///
+    /// # Errors
+    /// As [`CallFailure`].
+    pub async fn services_within(
+        &self,
+        account: &AccountName,
+        country: &str,
+    ) -> Result<u64, CallFailure> {
+        let body = json!({
+            "destination": { "country_code": country },
+            "packages": [{}],
+            "include_pricing": false,
+        });
+        let path = "/api/deliveryservices";
+        let good = self
+            .write(account, path, &body, MAX_REPLY, Priority::Poll)
+            .await?;
+        let services = good.reply.services.0.iter().filter(|s| s.0.is_some());
+        Ok(services.count() as u64)
+    }
+
+    /// When an order was made, by Starshipit's clock. `None`: it does not say, or there is no such order.
+    ///
+    /// # Errors
+    /// As [`CallFailure`].
+    pub async fn made_at(
+        &self,
+        account: &AccountName,
+        order_id: i64,
+    ) -> Result<Option<Timestamp>, CallFailure> {
+        let order = self.order(account, order_id, Priority::Poll).await?;
+        Ok(order.and_then(|order| mapping::created(&order)))
     }
 
     /// What was printed since `since`, here or anywhere, in Starshipit's order.

@@ -152,6 +152,7 @@ pub(crate) struct Order {
     pub(crate) items: List<Object<Item>>,
     pub(crate) packages: List<Object<Package>>,
     pub(crate) events: List<Object<Event>>,
+    pub(crate) metadatas: List<Object<Metadata>>,
     /// Lists only.
     pub(crate) tracking_number: Text,
     /// Lists only.
@@ -206,6 +207,14 @@ pub(crate) struct Package {
 #[serde(default)]
 pub(crate) struct Event {
     pub(crate) time: Text,
+}
+
+/// A word that somebody keeps with an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Metadata {
+    pub(crate) metafield_key: Text,
+    pub(crate) value: Text,
 }
 
 /// A courier's offer.

@@ -2,7 +2,7 @@
 //! the ledger is full, as if it had never been.
 
 use super::{Effect, Running, Station, Token, Undo};
-use crate::domain::order::{Choices, Deed, PageState, Standing};
+use crate::domain::order::{Choices, Deed, PageState, SHIP, Standing};
 use crate::domain::{
     Act, ActId, ActKind, Code, Moment, Order, OrderId, Outcome, Record, ScanReply, ScanText,
     Signal, Source, Timings, WritebackState,
@@ -193,7 +193,7 @@ impl Station {
 
     /// The ledger has no room for new work: nothing of that list was done, so nothing of it may stay
     /// in memory. An unresolved call from before keeps its intent and its job.
-    pub(super) fn full(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
+    pub(super) fn full(&mut self, act: ActId, code: Code, now: Moment, out: &mut Vec<Effect>) {
         let Some(running) = self.running.get_mut(&act) else {
             return;
         };
@@ -243,7 +243,7 @@ impl Station {
                 }
             }
         }
-        let reply = self.coded(Outcome::Refused, Code::QueueFull, None);
+        let reply = self.coded(Outcome::Refused, code, None);
         self.end_act(act, records, reply, out);
         for printer in freed {
             let left = self.start_page(&printer, Vec::new(), now, out);
@@ -358,6 +358,14 @@ impl Station {
             && !self.before.contains_key(id)
         {
             self.before.insert(id.clone(), order.clone());
+        }
+    }
+
+    /// Who had this order's label made or released: reports count labels by person.
+    pub(super) fn note_ship(&mut self, act: ActId, id: &OrderId, now: Moment) {
+        let running = self.running.get(&act);
+        if running.is_some_and(|running| running.act.kind == ActKind::Ship) {
+            self.note(id, now, SHIP, act);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::context::{LastOrder, NEXT_SCAN};
 use super::{Confirm, Effect, Question, QuestionKind, Station, Token};
-use crate::domain::order::Choices;
+use crate::domain::order::{Choices, SHIP};
 use crate::domain::{Code, Command, Moment, OrderId, Outcome, Parcel, ScanReply, ScanText, Source};
 
 impl Station {
@@ -112,7 +112,11 @@ impl Station {
             LastOrder::Known(id) => Some(id),
             LastOrder::StillSought | LastOrder::None => None,
         };
-        let last = last.filter(|id| self.orders.get(id).is_some_and(|o| !o.deeds.is_empty()));
+        // A first label needs no reason: one that is given after it is for what comes next.
+        let last = last.filter(|id| {
+            let deed = self.orders.get(id).and_then(|order| order.deeds.last());
+            deed.is_some_and(|deed| deed.what != SHIP)
+        });
         let Some(id) = last else {
             self.context(&source, now).reason = Some((reason, now.mono));
             let mut reply =

@@ -238,6 +238,7 @@ impl Station {
             ActKind::Ship | ActKind::Redo | ActKind::NextParcel => {}
         }
         let with = completed(with, remote);
+        let with = self.weighed(id, with, remote);
         if let Some(code) = self.missing(id, &with, remote, confirmed) {
             self.ask_before(act, id, code, with, remote, now, out);
             return;
@@ -256,14 +257,9 @@ impl Station {
         if self.settings.mode == ScanMode::Arm && !confirmed {
             return Some(None);
         }
-        let weightless = if with.parcels.is_empty() {
-            !remote.has_weight()
-        } else {
-            with.parcels.iter().any(|p| p.weight_kg <= 0.0)
-        };
         match self.confirm_of(id) {
             Confirm::Never => None,
-            _ if weightless => Some(Some(Code::WeightMissing)),
+            _ if super::weigh::is_weightless(with, remote) => Some(Some(Code::WeightMissing)),
             Confirm::Always if !confirmed => Some(None),
             Confirm::Missing | Confirm::Always => None,
         }

@@ -176,6 +176,17 @@ pub enum Effect {
         /// Nobody waits for it: its pages are kept ready for a scan that comes later.
         ahead: bool,
     },
+    /// Fetch the packing slip of a shipment, put it into the spool, fsynced, and draw its pages.
+    Slip {
+        /// For which order.
+        order: OrderId,
+        /// Account.
+        account: AccountName,
+        /// Which Starshipit order's.
+        order_id: i64,
+        /// Printer that it is for.
+        printer: PrinterName,
+    },
     /// Send one page to its printer.
     Send {
         /// For which order.

@@ -210,14 +210,20 @@ impl Station {
 /// and its pages cannot be matched.
 fn take_documents(shipment: &mut Shipment, bought: &Bought) -> bool {
     shipment.stored = false;
-    if shipment.documents == bought.documents {
+    // A packing slip stands behind them and came by itself.
+    let labels = shipment.documents.iter().filter(|d| !d.is_slip()).count();
+    let (known, slip) = shipment.documents.split_at(labels);
+    if known == bought.documents {
         return true;
     }
+    let mut documents = bought.documents.clone();
     if shipment.pages.iter().all(|p| p.state == PageState::Todo) {
         shipment.pages.clear();
-    } else if shipment.documents.len() != bought.documents.len() {
+    } else if labels != bought.documents.len() {
         return false;
+    } else {
+        documents.extend_from_slice(slip);
     }
-    shipment.documents.clone_from(&bought.documents);
+    shipment.documents = documents;
     true
 }

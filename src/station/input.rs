@@ -1,8 +1,8 @@
 //! Facts that the core is told.
 
 use crate::domain::{
-    AccountName, ActId, Bought, CallFailure, Code, Delivery, Order, OrderId, PageRole,
-    PrintOutcome, PrinterName, RemoteOrder, SaleOrder, ScanText, Source,
+    AccountName, ActId, Bought, CallFailure, Code, Delivery, DocumentMeta, Load, Order, OrderId,
+    PageRole, PrintOutcome, PrinterName, RemoteOrder, SaleOrder, ScanText, Source,
 };
 
 /// Ties an answer to the request that waits for it (an HTTP call, a scanner that beeps back).
@@ -247,6 +247,15 @@ pub enum Input {
         /// The pages in print order, or why there are none.
         result: Result<Vec<PreparedPage>, (Code, String)>,
     },
+    /// Answer to [`super::Effect::Slip`].
+    SlipCame {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order's.
+        order_id: i64,
+        /// The document, which is in the spool, and its pages; their `document` counts from 0.
+        result: Result<(DocumentMeta, Vec<PreparedPage>), CallFailure>,
+    },
     /// Answer to [`super::Effect::Send`].
     PageEnded {
         /// For which order.
@@ -265,6 +274,11 @@ pub enum Input {
         /// What is wrong.
         trouble: Option<Code>,
     },
+    /// Something else lies on the scale.
+    Weighed {
+        /// What.
+        load: Load,
+    },
     /// Answer to [`super::Effect::Probe`].
     Probed {
         /// Starshipit answers.
@@ -280,11 +294,13 @@ pub enum Input {
         /// Orders in it.
         orders: Vec<OrderId>,
     },
-    /// The ledger refused a batch that opens new work (`queue-full`); nothing of the same list was
-    /// done. The acts it would have opened.
+    /// The ledger refused a batch that opens new work (`queue-full`, `disk-full`); nothing of the same
+    /// list was done. The acts it would have opened.
     Full {
         /// Which act.
         act: ActId,
+        /// Why.
+        code: Code,
     },
     /// Time has passed.
     Tick,

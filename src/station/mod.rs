@@ -15,10 +15,11 @@
 //! * `ahead.rs`: what a status asks for: labels bought before their scan, orders printed by themselves
 //! * `verify.rs`: the label scanned once it is on its parcel
 //! * `drop.rs`: a held label that is not wanted any more
+//! * `weigh.rs`: the weight on the scale, for orders that have none
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
 //! * `pace.rs`: how long labels take
-//! * `paper.rs`, `line.rs`: documents, pages, printers, doubt (contract 9)
+//! * `paper.rs`, `line.rs`, `stand_in.rs`, `slip.rs`: documents, pages, printers, doubt (contract 9)
 //! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
 //!   tracking numbers
 //!
@@ -55,8 +56,11 @@ mod sales;
 mod scan;
 mod seen;
 mod settings;
+mod slip;
+mod stand_in;
 mod start;
 mod verify;
+mod weigh;
 mod writeback;
 
 pub use ahead::{AheadGlance, HeldLabel};
@@ -226,6 +230,8 @@ struct Line {
     trouble: Option<Code>,
     check_at: Mono,
     checking: bool,
+    /// Orders whose label it cannot take in the place of their own printer.
+    unfit: BTreeSet<OrderId>,
 }
 
 /// The station.
@@ -242,6 +248,9 @@ pub struct Station {
     /// (trigger, folded text) -> when it was first seen, for `scan.repeat_window`.
     repeats: BTreeMap<(String, String), Mono>,
     lines: BTreeMap<PrinterName, Line>,
+    /// Packing slips that are being fetched, or will be again.
+    slips: BTreeMap<OrderId, slip::Fetch>,
+    scale: weigh::Scale,
     /// Orders bought without a number.
     untracked: BTreeMap<OrderId, Untracked>,
     /// When an order in memory was last of use; closed ones are forgotten after a while.
@@ -284,7 +293,7 @@ pub struct Station {
 }
 
 /// The station at a glance, for `status`, page and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
     /// PAUSE was given.
     pub paused: bool,
@@ -371,6 +380,11 @@ impl Station {
                 order_id,
                 result,
             } => self.prepared(order, order_id, result, now, &mut out),
+            Input::SlipCame {
+                order,
+                order_id,
+                result,
+            } => self.slip_came(order, order_id, result, now, &mut out),
             Input::PageEnded {
                 order,
                 order_id,
@@ -380,8 +394,9 @@ impl Station {
             Input::PrinterSeen { printer, trouble } => {
                 self.printer_seen(printer, trouble, now, &mut out);
             }
+            Input::Weighed { load } => self.scale.shows(load),
             Input::Probed { reachable } => self.probed(reachable, now, &mut out),
-            Input::Full { act } => self.full(act, now, &mut out),
+            Input::Full { act, code } => self.full(act, code, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Drain => self.draining = true,
             Input::WorkOn => self.undrain(now, &mut out),

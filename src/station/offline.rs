@@ -37,6 +37,17 @@ impl Station {
         self.tell_queued(act, now, out);
     }
 
+    /// A system has just failed, or is being asked whether it is back: a scan that needs it is answered
+    /// now instead of after the next time-out. What a person released is tried all the same.
+    pub(super) fn known_away(&self, act: ActId, system: System, now: Moment) -> bool {
+        let away = match system {
+            System::Starshipit => !self.online,
+            System::Cartoncloud => !self.sales_online,
+        };
+        let released = self.running.get(&act).is_none_or(|r| r.announce);
+        away && !released && (self.probing || now.mono < self.probe_at)
+    }
+
     /// What buys at a person's command is not kept for later.
     pub(super) fn refuse_offline(&mut self, act: ActId, out: &mut Vec<Effect>) {
         let away = self.running.get(&act).map(|r| r.away).unwrap_or_default();

@@ -9,6 +9,7 @@
 use super::line::{CHECK_PRINTER, next_page};
 use super::{Effect, PreparedPage, QuestionKind, Station, Verify, Waiting};
 use crate::domain::order::Standing;
+use crate::domain::remote::PACKING_SLIP;
 use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
     Record, ScanReply, Shipment, Signal, Timings,
@@ -44,7 +45,7 @@ impl Station {
             remember(records, out);
             self.fetch_label(id, now, out);
         } else if !shipment.stored {
-            let documents = shipment.documents.iter().map(|d| d.id.clone()).collect();
+            let documents = labels_of(shipment).map(|d| d.id.clone()).collect();
             remember(records, out);
             self.job(id, now).waiting = Waiting::Reply;
             out.push(Effect::Store {
@@ -56,7 +57,7 @@ impl Station {
             let effect = Effect::Prepare {
                 order: id.clone(),
                 order_id,
-                documents: shipment.documents.clone(),
+                documents: labels_of(shipment).cloned().collect(),
                 courier: shipment.carrier.clone(),
                 tracking: shipment.tracking.clone(),
                 printer: order.printer.clone(),
@@ -124,7 +125,7 @@ impl Station {
     }
 
     /// Which printer a page goes to. A document without a printer of its own has none: it is
-    /// kept and told, and never printed on label stock.
+    /// kept and told, and never printed on label stock, except a packing slip.
     pub(super) fn printer_of(
         &self,
         page: &PreparedPage,
@@ -142,11 +143,16 @@ impl Station {
                 .iter()
                 .find(|rule| rule.of == *label_printer && rule.label_type == "document")
                 .map(|rule| rule.printer.clone())
+                // A route that asks for packing slips and names no printer for them means its roll.
+                .or_else(|| {
+                    let is_slip = page.label_type.eq_ignore_ascii_case(PACKING_SLIP);
+                    is_slip.then(|| label_printer.clone())
+                })
                 .unwrap_or_default(),
         }
     }
 
-    /// Puts the order into the line of every printer that has a page of it to print.
+    /// Lets the pages of an order that somebody asked for go to their printers.
     pub(super) fn line_up(
         &mut self,
         id: &OrderId,
@@ -154,6 +160,10 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        if !self.orders.contains_key(id) {
+            return;
+        }
+        self.want_slip(id, out);
         // Nobody asked for paper, or the asker was told "queued" and has gone: the label is held.
         let released = self
             .waiting_act(id)
@@ -170,18 +180,28 @@ impl Station {
             self.recheck(id, now, out);
             return;
         }
-        let Some(order) = self.orders.get(id) else {
-            return;
-        };
-        let printers = open_printers(order);
-        if !matches!(
-            order.standing,
-            Standing::Released | Standing::WaitingPrinter(_)
-        ) && let Some(order) = self.orders.get_mut(id)
+        if let Some(order) = self.orders.get_mut(id)
+            && !matches!(
+                order.standing,
+                Standing::Released | Standing::WaitingPrinter(_)
+            )
         {
             order.standing = Standing::Released;
         }
         self.job(id, now).waiting = Waiting::Printer;
+        records.extend(self.choose_printers(id, now));
+        self.join_lines(id, records, now, out);
+    }
+
+    /// Puts the order into the line of every printer that has a page of it to print.
+    pub(super) fn join_lines(
+        &mut self,
+        id: &OrderId,
+        mut records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let printers = self.orders.get(id).map(open_printers).unwrap_or_default();
         for printer in &printers {
             let line = self.line(printer);
             if !line.waiting.contains(id) && line.busy.as_ref() != Some(id) {
@@ -234,19 +254,30 @@ impl Station {
         match outcome {
             PrintOutcome::Printed { .. } => {
                 // The rest of this order comes before other orders of the same printer.
-                if self
+                let next = self
                     .orders
                     .get(&id)
-                    .is_some_and(|order| next_page(order, &printer).is_some())
-                {
+                    .and_then(|order| next_page(order, &printer));
+                if let Some((order_id, page)) = next {
+                    let label_follows = self.is_label(&id, order_id, page);
                     self.line(&printer).waiting.push_front(id.clone());
                     let left = self.start_page(&printer, records, now, out);
                     remember(left, out);
+                    // Whoever waits for the labels does not wait for the document behind them.
+                    if role == PageRole::Label && !label_follows && self.jobs.contains_key(&id) {
+                        self.go_on(&id, now, out);
+                    }
                 } else if role == PageRole::Label && self.jobs.contains_key(&id) {
                     self.go_on_with(&id, records, now, out);
                 } else {
                     remember(records, out);
                 }
+            }
+            PrintOutcome::NotStarted { code, .. }
+                if self.stands_in(&id, order_id, page) && is_about_its_paper(code) =>
+            {
+                self.line(&printer).unfit.insert(id.clone());
+                self.send_back(&id, records, now, out);
             }
             PrintOutcome::NotStarted { code, detail } if is_about_the_label(code) => {
                 remember(records, out);
@@ -261,7 +292,9 @@ impl Station {
                 line.trouble = Some(code);
                 line.check_at = now.mono.plus(CHECK_PRINTER);
                 line.waiting.push_front(id.clone());
-                if role == PageRole::Label {
+                self.spread(now, out);
+                let waits = self.line(&printer).waiting.contains(&id);
+                if role == PageRole::Label && waits {
                     self.wait_for_printer(&id, now, out);
                 } else {
                     out.push(Effect::Signal(Signal::PrinterNeedsHand));
@@ -358,6 +391,11 @@ impl Station {
             1 => "The label is printed.".to_owned(),
             n => format!("{n} labels are printed."),
         };
+        for (printer, absent) in self.stood_in(order) {
+            message.push_str(&format!(
+                " It came out of {printer}, in the place of {absent}."
+            ));
+        }
         if order.tracking().is_empty() {
             message.push_str(" The courier has given no tracking number yet.");
         }
@@ -408,6 +446,11 @@ pub(super) fn dedup(records: Vec<Record>) -> Vec<Record> {
     kept
 }
 
+/// The documents that came with the label.
+fn labels_of(shipment: &Shipment) -> impl Iterator<Item = &crate::domain::DocumentMeta> {
+    shipment.documents.iter().filter(|d| !d.is_slip())
+}
+
 fn label_count(shipment: &Shipment) -> usize {
     shipment
         .pages
@@ -448,4 +491,9 @@ fn is_about_the_label(code: Code) -> bool {
             | Code::LabelMismatch
             | Code::Internal
     )
+}
+
+/// Trouble with a label that another printer's paper may cure.
+fn is_about_its_paper(code: Code) -> bool {
+    matches!(code, Code::LabelDoesNotFit | Code::ConfigInvalid)
 }

@@ -38,6 +38,7 @@ impl Station {
             t.resolve.get_or_insert(ms);
         });
         self.work_on(act, id, now);
+        self.note_ship(act, id, now);
         let record = self.change(id, now, |order| {
             order.standing = Standing::Released;
             order.fingerprint.clone_from(&remote.fingerprint);
@@ -272,8 +273,11 @@ impl Station {
                 self.purchase_refused(id, code, &detail, now, out);
             }
             CallFailure::Unknown { .. } => {
-                // The first look comes at once: most lost replies were committed long ago.
-                self.job(id, now).waiting = Waiting::Look { at: now.mono };
+                // The first look comes at once: most lost replies were committed long ago. When the
+                // call left, only the client knows (limiter, claim): not later than now.
+                let job = self.job(id, now);
+                job.sent = now.mono;
+                job.waiting = Waiting::Look { at: now.mono };
                 self.run_due(id, now, out);
             }
         }
@@ -298,6 +302,9 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        if code == Code::WeightMissing && self.weighed_instead(id, now, out) {
+            return;
+        }
         let act = self.jobs.remove(id).and_then(|job| job.act);
         let mut with = Choices::default();
         let creating = self

@@ -118,6 +118,9 @@ impl Station {
             self.find_sale_again(act, id, now, out);
             return;
         }
+        if let Some(act) = act {
+            self.note_ship(act, id, now);
+        }
         let record = self.change(id, now, |order| {
             order.standing = Standing::Released;
             let unprinted = |s: &&mut Shipment| !s.superseded && !s.is_printed();

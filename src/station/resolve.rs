@@ -6,6 +6,7 @@ use crate::domain::outcome::Candidate;
 use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{
     AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, RemoteOrder, ScanText,
+    System,
 };
 
 impl Station {
@@ -185,6 +186,10 @@ impl Station {
         if accounts.is_empty() {
             let reply = self.coded(Outcome::Refused, Code::AccountUnknown, None);
             self.end_act(act, Vec::new(), reply, out);
+            return;
+        }
+        if self.known_away(act, System::Starshipit, now) {
+            self.queue_or_refuse(act, now, out);
             return;
         }
         self.accept(act, Vec::new(), out);

@@ -250,6 +250,8 @@ pub struct Settings {
     pub printers: Vec<PrinterName>,
     /// Where documents of a type go.
     pub printer_rules: Vec<PrinterRule>,
+    /// Which printer stands in for which (`printers.fallback`).
+    pub stand_ins: BTreeMap<PrinterName, PrinterName>,
     /// Labels made elsewhere.
     pub elsewhere: Elsewhere,
     /// Questions before buying.
@@ -304,6 +306,7 @@ impl Settings {
             routes: vec![Route::plain(account, printer)],
             printers: vec![printer.into()],
             printer_rules: Vec::new(),
+            stand_ins: BTreeMap::new(),
             elsewhere: Elsewhere::Ask,
             confirm: Confirm::Missing,
             settle: Duration::from_secs(90),

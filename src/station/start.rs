@@ -44,6 +44,8 @@ impl Station {
             badges: BTreeMap::new(),
             repeats: BTreeMap::new(),
             lines: BTreeMap::new(),
+            slips: BTreeMap::new(),
+            scale: super::weigh::Scale::default(),
             untracked: BTreeMap::new(),
             touched: BTreeMap::new(),
             forget_at: now.mono,

@@ -1,7 +1,7 @@
 //! Orders and writebacks as the API shows them (contract 24), from the ledger's own words.
 
 use crate::domain::writeback::job_id;
-use crate::domain::{Order, PageState, Timestamp, Writeback, WritebackState};
+use crate::domain::{Order, PageState, Party, Timestamp, Writeback, WritebackState};
 use serde_json::{Value, json};
 
 /// The states of writebacks, as words.
@@ -72,6 +72,7 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
         "account": order.account,
         "state": order.state(),
         "reference": order.reference,
+        "customer": order.sale.as_ref().map(|sale| customer(&sale.customer)),
         "shipments": shipments,
         "pages": pages,
         "writebacks": writebacks,
@@ -80,6 +81,14 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
         "created": rfc3339(order.created),
         "updated": rfc3339(order.updated),
     })
+}
+
+/// A merchant as people know it: by code, else by name.
+fn customer(party: &Party) -> &str {
+    match party.code.as_str() {
+        "" => &party.name,
+        code => code,
+    }
 }
 
 /// The document of one writeback.

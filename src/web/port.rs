@@ -63,6 +63,10 @@ pub enum Request {
         /// Who and through what.
         source: Source,
     },
+    /// Everything that is counted, in Prometheus' text format.
+    Metrics,
+    /// Everything that only the running station can look at, for `printstation doctor`.
+    Doctor,
     /// Rest for an update, or rest on; `{"lease":"granted"|"waiting"}`.
     Rest {
         /// Nobody must have asked anything for so long.
@@ -137,6 +141,8 @@ pub enum Reply {
     Document(Value),
     /// Documents, one per line.
     Lines(Vec<Value>),
+    /// Metrics.
+    Text(String),
     /// A PNG file.
     Png(Vec<u8>),
     /// No such order, or no label of it.
@@ -210,6 +216,8 @@ pub struct Station {
 
 /// Time that an answer may take beyond the wait that was asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that the doctor's checks may take: services are asked at the pace of their limits.
+const DOCTOR: Duration = Duration::from_secs(30);
 /// Events that a slow follower may be behind.
 const EVENTS: usize = 256;
 
@@ -230,6 +238,7 @@ impl Station {
     pub(super) async fn ask(&self, request: Request) -> Reply {
         let wait = match &request {
             Request::Scan { wait, .. } | Request::Act { wait, .. } => wait.unwrap_or_default(),
+            Request::Doctor => DOCTOR,
             _ => Duration::ZERO,
         };
         let failed = |detail: &str| Reply::Failed {

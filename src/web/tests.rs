@@ -97,12 +97,14 @@ async fn friendly() -> Bench {
         Some(match request {
             Request::Scan { .. } | Request::Act { .. } => Reply::Scan(Box::new(printed())),
             Request::Status => Reply::Document(json!({"state": "ready"})),
+            Request::Metrics => Reply::Text("printstation_x 1\n".to_owned()),
             Request::Orders(_) => Reply::Lines(vec![json!({"id": "a"}), json!({"id": "b"})]),
             Request::Writebacks(_) => Reply::Lines(vec![]),
             Request::Writeback { .. } => Reply::Document(json!({"id": "cc:u#1"})),
             Request::Hook { uuid } => Reply::Document(json!({ "hook": uuid })),
             Request::Rest { .. } => Reply::Document(json!({"lease": "granted"})),
             Request::WorkOn => Reply::Document(json!({"lease": "over"})),
+            Request::Doctor => Reply::Document(json!({"facts": []})),
             Request::Order { .. } => Reply::NotFound {
                 detail: "no such order".into(),
             },
@@ -305,6 +307,7 @@ async fn readers_beyond_this_machine_need_the_token_and_this_machine_does_not() 
         keys: guard::Keys::new(&TOKEN.into(), "session".into(), 1, None),
         hosts: vec![],
         page: page::of_bench("b", ""),
+        openapi: axum::body::Bytes::new(),
         stopping,
         followers: Arc::new(Semaphore::new(1)),
     });

@@ -39,28 +39,37 @@ pub enum TokenError {
 /// # Errors
 /// The file is unusable, or there are no random bytes.
 pub fn load_or_make(state_dir: &Path) -> Result<SecretString, TokenError> {
+    if let Some(token) = load(state_dir)? {
+        return Ok(token);
+    }
+    let path = state_dir.join(TOKEN_FILE);
+    let token = random_hex()?;
+    write_new(&path, &token).map_err(|cause| TokenError::File { path, cause })?;
+    Ok(SecretString::from(token))
+}
+
+/// Reads `<state>/web-token`; `None`: there is none yet. Blocks on the file system.
+///
+/// # Errors
+/// The file is unusable.
+pub fn load(state_dir: &Path) -> Result<Option<SecretString>, TokenError> {
     let path = state_dir.join(TOKEN_FILE);
     let failed = |cause| TokenError::File {
         path: path.clone(),
         cause,
     };
-    match std::fs::File::open(&path) {
-        Ok(file) => {
-            let mut text = String::new();
-            file.take(4096).read_to_string(&mut text).map_err(failed)?;
-            let token = text.trim();
-            if token.len() < SHORTEST || !token.bytes().all(|b| b.is_ascii_graphic()) {
-                return Err(TokenError::Unusable { path });
-            }
-            Ok(SecretString::from(token))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let token = random_hex()?;
-            write_new(&path, &token).map_err(failed)?;
-            Ok(SecretString::from(token))
-        }
-        Err(error) => Err(failed(error)),
+    let file = match std::fs::File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut text = String::new();
+    file.take(4096).read_to_string(&mut text).map_err(failed)?;
+    let token = text.trim();
+    if token.len() < SHORTEST || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(TokenError::Unusable { path });
     }
+    Ok(Some(SecretString::from(token)))
 }
 
 /// Whole or not at all, and never readable by others, not even for a moment.

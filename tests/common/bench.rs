@@ -234,6 +234,22 @@ impl World {
                     result,
                 });
             }
+            Effect::Slip {
+                order,
+                account,
+                order_id,
+                ..
+            } => {
+                let result = self.cloud.slip(&account, order_id);
+                if let Ok((meta, _)) = &result {
+                    self.spool.insert(meta.id.clone());
+                }
+                self.replies.push(Input::SlipCame {
+                    order,
+                    order_id,
+                    result,
+                });
+            }
             Effect::Send {
                 order,
                 order_id,
@@ -293,7 +309,10 @@ impl World {
             // Nothing of the same list is done.
             self.lists.pop_front();
             self.lists.push_front((0, VecDeque::new()));
-            self.replies.push(Input::Full { act });
+            self.replies.push(Input::Full {
+                act,
+                code: Code::QueueFull,
+            });
         }
     }
 
@@ -511,6 +530,7 @@ fn call_of(effect: &Effect) -> Option<Call> {
         Effect::FindSale { .. } | Effect::FindNext { .. } => Call::FindSale,
         Effect::Archive { .. } => Call::Archive,
         Effect::ProbeSales => Call::ProbeSales,
+        Effect::Slip { .. } => Call::Slip,
         _ => return None,
     })
 }

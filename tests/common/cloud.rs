@@ -5,6 +5,7 @@
 //! station.
 
 use super::sales::LateCreate;
+use printstation::domain::remote::PACKING_SLIP;
 use printstation::domain::{
     AccountName, Bought, CallFailure, Code, DocumentId, DocumentMeta, Mono, PageRole, Parcel,
     RemoteOrder, RemoteStatus, SaleOrder,
@@ -30,6 +31,7 @@ pub enum Call {
     ReadSale,
     ProbeSales,
     Archive,
+    Slip,
 }
 
 /// How a call ends otherwise than well.
@@ -257,6 +259,30 @@ impl Cloud {
         commit(order, &layout, hide_number);
         let number = order.remote.number.clone();
         self.sales.push((number, order_id));
+    }
+
+    /// A packing slip of one page; asking for it changes nothing.
+    pub fn slip(
+        &mut self,
+        account: &AccountName,
+        order_id: i64,
+    ) -> Result<(DocumentMeta, Vec<PreparedPage>), CallFailure> {
+        if self.begin(Call::Slip, account)?.is_some() {
+            return Err(failure(Fault::LostBefore));
+        }
+        let meta = DocumentMeta {
+            id: DocumentId(format!("slip-{order_id}")),
+            len: 1,
+            label_type: PACKING_SLIP.to_owned(),
+        };
+        let page = PreparedPage {
+            document: 0,
+            index: 0,
+            role: PageRole::Document,
+            label_type: PACKING_SLIP.to_owned(),
+            codes: Vec::new(),
+        };
+        Ok((meta, vec![page]))
     }
 
     pub fn buy(

@@ -126,7 +126,7 @@ pub fn settings(dir: &Path) -> Settings {
     }
 }
 
-fn open(dir: &Path) -> Result<(Ledger, Recovered), String> {
+pub fn open(dir: &Path) -> Result<(Ledger, Recovered), String> {
     Ledger::open(settings(dir), NOW).map_err(|error| error.to_string())
 }
 

@@ -54,6 +54,26 @@ pub(super) fn chip() -> Result<PathBuf, GpioError> {
     }
 }
 
+/// Who holds these lines: pin → by whom; lines that are free are left out. Takes none.
+pub(super) fn held(
+    chip: &std::path::Path,
+    pins: &[u8],
+) -> Result<std::collections::BTreeMap<u8, String>, GpioError> {
+    let chip = gpiocdev::Chip::from_path(chip).map_err(|error| GpioError::NoBoard {
+        why: error.to_string(),
+    })?;
+    let mut held = std::collections::BTreeMap::new();
+    for &pin in pins {
+        let info = chip
+            .line_info(u32::from(pin))
+            .map_err(|error| cannot(pin, &error))?;
+        if info.used {
+            held.insert(pin, info.consumer);
+        }
+    }
+    Ok(held)
+}
+
 /// Claimed lines of one chip.
 pub(super) struct Lines {
     chip: PathBuf,

@@ -9,6 +9,7 @@ mod cdev;
 pub mod fake;
 mod pi;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Why a pin cannot be used.
@@ -75,6 +76,20 @@ pub trait Outputs: Send {
     /// # Errors
     /// The line is gone.
     fn set(&mut self, pin: u8, on: bool) -> Result<(), GpioError>;
+}
+
+/// Looks who holds these pins, without taking any: pin → by whom. For `doctor`.
+///
+/// # Errors
+/// As [`inputs`].
+pub fn held(pins: &[u8]) -> Result<BTreeMap<u8, String>, GpioError> {
+    let board = pi::board()?;
+    match (cdev::chip(), board) {
+        (Ok(chip), _) => cdev::held(&chip, pins),
+        // The board can be used; who uses it cannot be seen.
+        (Err(_), Some(_)) => Ok(BTreeMap::new()),
+        (Err(error), None) => Err(error),
+    }
 }
 
 /// The inputs of this board.
