@@ -1,6 +1,6 @@
 //! Checks that span sections: names are unique, and whatever is named exists.
 
-use crate::config::model::{Config, Printer};
+use crate::config::model::{Config, Duty, Printer, Route, StatusAct};
 use crate::config::raw::{Node, Table, Value};
 use crate::config::raw::{Place, Severity};
 use crate::config::read::{Report, clip};
@@ -99,12 +99,54 @@ impl Checker<'_> {
                 "needs station.timezone, such as \"Australia/Brisbane\"".into(),
             );
         }
+        self.ahead(config);
         if config.scan.command_prefix.is_empty() {
             self.report.add(
                 Severity::Warning,
                 &self.section("scan", "command_prefix"),
                 "scan.command_prefix",
                 "is not set: command barcodes (REPRINT, YES, …) do not work; write one per site, such as \"PS7K4D.\"".into(),
+            );
+        }
+    }
+
+    /// Labels ahead of the scan: what is set and comes to nothing.
+    fn ahead(&self, config: &Config) {
+        let Some(cloud) = &config.cartoncloud else {
+            return;
+        };
+        let prefetches = config.routes.iter().any(|route| {
+            let acts = route.on_status.as_ref().unwrap_or(&cloud.on_status);
+            acts.values().any(|act| *act == StatusAct::Prefetch)
+        });
+        if !prefetches || !config.station.duties.contains(&Duty::Prefetch) {
+            return;
+        }
+        let over = |route: &Route| route.prefetch.as_ref()?.couriers.clone();
+        let allowed = |route: &Route| {
+            !over(route)
+                .unwrap_or_else(|| config.prefetch.couriers.clone())
+                .is_empty()
+        };
+        let warn = |section: &str, key: &str, message: &str| {
+            self.report.add(
+                Severity::Warning,
+                &self.section(section, key),
+                &format!("{section}.{key}"),
+                message.to_owned(),
+            );
+        };
+        if !config.routes.iter().any(allowed) {
+            warn(
+                "prefetch",
+                "couriers",
+                "allows none: no label is bought ahead, although a status asks for it",
+            );
+        } else if config.station.timezone.is_none() {
+            warn(
+                "station",
+                "timezone",
+                "is not set: prefetch.daily_cap counts days of UTC",
             );
         }
     }
