@@ -76,8 +76,13 @@ pub(super) fn show(scanned: &str, reply: &ScanReply) {
     facts.extend(stages(reply));
     say::line(&facts.join("  "));
     let is_done = reply.outcome == Outcome::Printed;
-    if !reply.message.is_empty() && !is_done {
-        say::line(&format!("  {}", say::plain(&reply.message)));
+    // Of a label that is out only what is out of the ordinary: where it came out, what came with it.
+    let message = match is_done {
+        true => reply.message.split_once(". ").map_or("", |(_, more)| more),
+        false => reply.message.as_str(),
+    };
+    if !message.is_empty() {
+        say::line(&format!("  {}", say::plain(message)));
     }
     for candidate in &reply.candidates {
         say::line(&format!(
