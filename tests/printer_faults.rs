@@ -214,6 +214,15 @@ async fn cell(
             assert_eq!(*code, expected, "{name}");
             assert_eq!(when, When::BeforeFirstByte, "{name}: {report:?}");
             assert_eq!(report.first_byte, None, "{name}");
+            // Another printer may take it: cured, this one brings no second copy (checked below).
+            let spare = sim(speaks).await;
+            let other = self::printer(spare.addr(), language);
+            let stood_in = print(&other, page(7)).await;
+            assert!(
+                matches!(stood_in.outcome, PrintOutcome::Printed { .. }),
+                "{name}: {stood_in:?}"
+            );
+            assert_eq!(spare.labels().len(), 1, "{name}");
             0..=0
         }
         PrintOutcome::InDoubt { bytes, .. } => {

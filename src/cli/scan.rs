@@ -86,8 +86,13 @@ pub(super) fn show(scanned: &str, reply: &ScanReply) {
         say::line(&facts.join("  "));
     }
     let is_done = reply.outcome == Outcome::Printed;
-    if !reply.message.is_empty() && !is_done {
-        for line in say::fitted(&say::plain(&reply.message), 2) {
+    // Of a label that is out only what is out of the ordinary: where it came out, what came with it.
+    let message = match is_done {
+        true => reply.message.split_once(". ").map_or("", |(_, more)| more),
+        false => reply.message.as_str(),
+    };
+    if !message.is_empty() {
+        for line in say::fitted(&say::plain(message), 2) {
             say::line(&format!("  {line}"));
         }
     }

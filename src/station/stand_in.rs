@@ -1,8 +1,8 @@
 //! A second printer for labels that are proven not started (`printers.fallback`).
 //!
-//! Invariant: only a page that is `Todo` moves, so no byte of it has left; and nothing of a shipment
-//! moves while a label of it is under way or in doubt, because then a person must be able to say of
-//! one printer what came out of it. Where a page went is in its record before its first byte.
+//! Invariant: only a page that is `Todo` moves, so no byte of it has left; and no label of a shipment
+//! moves while another one of it is under way or in doubt, because then a person must be able to say
+//! of one printer what came out of it. Where a page went is in its record before its first byte.
 
 use super::paper::{page_mut, remember};
 use super::{Effect, PreparedPage, Station};
@@ -83,9 +83,11 @@ impl Station {
         }
         let order = self.orders.get(id)?;
         let mut moves: Vec<(i64, usize, PrinterName)> = Vec::new();
-        for shipment in order.live().filter(|s| may_move(s)) {
+        for shipment in order.live() {
+            let labels_stay = !may_move(shipment);
             for (n, page) in shipment.pages.iter().enumerate() {
-                if page.state != PageState::Todo {
+                let stays = page.role == PageRole::Label && labels_stay;
+                if page.state != PageState::Todo || stays {
                     continue;
                 }
                 let chain = self.chain(&self.own_printer(order, shipment, page));

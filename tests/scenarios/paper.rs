@@ -304,6 +304,15 @@ scenarios! {
         expect_eq!(w, (w.cloud.count(Call::Slip), w.printed("WEB-1")), (1, 4));
     }
 
+    fn a_packing_slip_follows_its_label_to_the_printer_that_stands_in(w) {
+        spare(w);
+        slips(w);
+        w.printer("label").trouble = Some(Code::PrinterOffline);
+        w.order("WEB-1");
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, came_out_of(w), ["spare", "spare"]);
+    }
+
     fn a_packing_slip_has_a_printer_of_its_own(w) {
         slips(w);
         w.configure(|s| {
