@@ -99,6 +99,7 @@ impl Latency {
         };
         let stages = [
             ("resolve", stage(&|t| t.resolve)),
+            ("recheck", stage(&|t| t.recheck)),
             ("buy", stage(&|t| t.buy)),
             ("render", stage(&|t| t.render)),
             ("print", stage(&|t| t.print)),
@@ -112,11 +113,14 @@ impl Latency {
     }
 }
 
+/// From the scan to the end; the sum of the stages where nobody waited for the end.
 fn total(t: &Timings) -> Option<u64> {
-    [t.resolve, t.buy, t.render, t.print]
-        .into_iter()
-        .flatten()
-        .reduce(u64::saturating_add)
+    t.total.or_else(|| {
+        [t.resolve, t.recheck, t.buy, t.render, t.print]
+            .into_iter()
+            .flatten()
+            .reduce(u64::saturating_add)
+    })
 }
 
 /// Nearest rank of sorted values.

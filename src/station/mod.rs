@@ -20,6 +20,7 @@
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
 //! * `pace.rs`: how long labels take
 //! * `paper.rs`, `line.rs`, `stand_in.rs`, `slip.rs`: documents, pages, printers, doubt (contract 9)
+//! * `glance.rs`: what people are shown of it
 //! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
 //!   tracking numbers
 //!
@@ -37,6 +38,7 @@ mod decide;
 mod drop;
 mod effect;
 mod fetch;
+mod glance;
 mod input;
 mod line;
 mod links;
@@ -65,6 +67,7 @@ mod writeback;
 
 pub use ahead::{AheadGlance, HeldLabel};
 pub use effect::{Effect, PageJob};
+pub use glance::{ActGlance, Glance, SHOWN_ACTS};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
 pub use pace::{PaceGlance, Stage};
 pub use press::Press;
@@ -81,7 +84,6 @@ use crate::domain::{
     PrinterName, Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 /// An act that is under way, with what must not survive a restart.
 #[derive(Clone, Debug)]
@@ -293,59 +295,6 @@ pub struct Station {
     next_act: u64,
 }
 
-/// The station at a glance, for `status`, page and metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glance {
-    /// PAUSE was given.
-    pub paused: bool,
-    /// Stopping.
-    pub draining: bool,
-    /// Starshipit answered last time.
-    pub online: bool,
-    /// CartonCloud answered last time (always so without one).
-    pub sales_online: bool,
-    /// Tracking numbers on their way back.
-    pub writebacks: WritebackGlance,
-    /// Acts under way that are not queued.
-    pub working: usize,
-    /// Scans waiting for the network or for RESUME.
-    pub queued: usize,
-    /// Orders in doubt, by number.
-    pub in_doubt: Vec<String>,
-    /// Orders with a bought label that is not printed.
-    pub held: usize,
-    /// Labels bought ahead of their scan.
-    pub ahead: AheadGlance,
-    /// How long labels take.
-    pub pace: PaceGlance,
-    /// The open question: order number, code, what to scan.
-    pub question: Option<(String, Option<Code>, String)>,
-    /// Whose question that is, and for how long it is open; `None` where anybody may answer.
-    pub asked: Option<(Source, Duration)>,
-    /// The acts behind `working` and `queued`, oldest first, at most [`SHOWN_ACTS`].
-    pub acts: Vec<ActGlance>,
-    /// Printer name and what is wrong with it.
-    pub printers: Vec<(PrinterName, Option<Code>)>,
-}
-
-/// An act that is under way, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActGlance {
-    /// What was scanned.
-    pub scanned: String,
-    /// Its order's number, once known.
-    pub order: Option<String>,
-    /// By whom and through what.
-    pub by: Source,
-    /// When.
-    pub at: Timestamp,
-    /// It waits for the network or for RESUME, and until when.
-    pub queued_until: Option<Timestamp>,
-}
-
-/// Acts that a glance names; the rest is counted.
-pub const SHOWN_ACTS: usize = 50;
-
 impl Station {
     /// Takes a fact, changes what it changes, and says what must be done about it.
     pub fn handle(&mut self, input: Input, now: Moment) -> Vec<Effect> {
@@ -441,92 +390,6 @@ impl Station {
             .values()
             .all(|job| !matches!(job.waiting, Waiting::Reply))
             && self.lines.values().all(|line| line.busy.is_none())
-    }
-
-    /// The station at a glance.
-    pub fn glance(&self) -> Glance {
-        let open = |wanted: crate::domain::State| {
-            self.orders
-                .values()
-                .filter(move |order| order.state() == wanted)
-        };
-        let newest = self
-            .contexts
-            .iter()
-            .filter_map(|(source, context)| Some((source, context.question.as_ref()?)))
-            .max_by_key(|(_, question)| question.opened);
-        Glance {
-            paused: self.paused,
-            draining: self.draining,
-            online: self.online,
-            sales_online: self.sales_online,
-            writebacks: self.writeback_glance(),
-            working: self.running.values().filter(|r| !r.act.queued).count(),
-            queued: self.running.values().filter(|r| r.act.queued).count(),
-            in_doubt: open(crate::domain::State::InDoubt)
-                .map(|order| order.number.clone())
-                .collect(),
-            held: open(crate::domain::State::Held).count(),
-            ahead: self.ahead_glance(),
-            pace: self.pace.glance(),
-            question: newest
-                .map(|(_, question)| {
-                    let number = self
-                        .orders
-                        .get(&question.order)
-                        .map_or_else(|| question.order.to_string(), |order| order.number.clone());
-                    let next = question.code.map_or_else(
-                        || format!("{}YES", self.settings.prefix),
-                        |code| {
-                            crate::domain::outcome::next_step(
-                                code.explain().way,
-                                &self.settings.prefix,
-                            )
-                        },
-                    );
-                    (number, question.code, next)
-                })
-                .or_else(|| {
-                    self.asking_release.then(|| {
-                        (
-                            String::new(),
-                            None,
-                            format!("{}RESUME", self.settings.prefix),
-                        )
-                    })
-                }),
-            asked: newest.map(|(source, question)| {
-                (
-                    source.clone(),
-                    context::time_left(question.opened, self.now.mono),
-                )
-            }),
-            acts: self
-                .running
-                .values()
-                .take(SHOWN_ACTS)
-                .map(|running| self.act_glance(running))
-                .collect(),
-            printers: self
-                .lines
-                .iter()
-                .map(|(name, line)| (name.clone(), line.trouble))
-                .collect(),
-        }
-    }
-
-    fn act_glance(&self, running: &Running) -> ActGlance {
-        let act = &running.act;
-        let order = running.order.as_ref().or(act.order.as_ref());
-        ActGlance {
-            scanned: act.text.to_string(),
-            order: order
-                .and_then(|id| self.orders.get(id))
-                .map(|order| order.number.clone()),
-            by: act.source.clone(),
-            at: act.at,
-            queued_until: act.queued.then(|| act.at.plus(self.settings.expire_after)),
-        }
     }
 
     /// The order as the core has it now, newer than any ledger's.

@@ -9,6 +9,10 @@
     reason = "shapes: what is sent is made elsewhere, and compared by tests"
 )]
 
+mod status;
+
+pub(super) use status::Status;
+
 use crate::domain::{Code, Outcome, Proof, State};
 use crate::web::documents::WRITEBACK_STATES;
 use crate::web::problem::HttpCode;
@@ -261,95 +265,13 @@ pub(super) struct ScanDocument {
 #[derive(ToSchema)]
 pub(super) struct Timings {
     resolve: Option<u64>,
+    /// The last look at a held label's order.
+    recheck: Option<u64>,
     buy: Option<u64>,
     render: Option<u64>,
     print: Option<u64>,
-}
-
-/// `GET /api/status`
-#[derive(ToSchema)]
-pub(super) struct Status {
-    station: String,
-    version: String,
-    #[schema(schema_with = station_state)]
-    state: String,
-    online: Online,
-    printers: Vec<Printer>,
-    scanners: Vec<Value>,
-    buttons: Vec<Value>,
-    lights: Vec<Value>,
-    #[schema(required)]
-    question: Option<Question>,
-    /// Acts under way.
-    waiting: u64,
-    /// Scans that wait for the network or RESUME.
-    queued: u64,
-    /// Labels that are bought and not printed.
-    held: u64,
-    /// Orders, by number.
-    in_doubt: Vec<String>,
-    writebacks: Owed,
-    ledger: Ledger,
-    health: Vec<Trouble>,
-    #[schema(schema_with = time)]
-    at: String,
-}
-
-fn station_state() -> Schema {
-    words([
-        "ready", "working", "paused", "fault", "starting", "draining",
-    ])
-    .into()
-}
-
-#[derive(ToSchema)]
-pub(super) struct Online {
-    starshipit: bool,
-    #[schema(required)]
-    cartoncloud: Option<bool>,
-}
-
-#[derive(ToSchema)]
-pub(super) struct Printer {
-    name: String,
-    state: String,
-    #[schema(schema_with = code, required)]
-    code: Option<String>,
-    detail: String,
-    #[schema(required)]
-    proof: Option<String>,
-}
-
-#[derive(ToSchema)]
-pub(super) struct Question {
-    order: String,
-    #[schema(schema_with = code, required)]
-    code: Option<String>,
-    next: String,
-}
-
-#[derive(ToSchema)]
-pub(super) struct Owed {
-    pending: u64,
-    #[schema(required)]
-    oldest_s: Option<u64>,
-    conflicts: u64,
-}
-
-#[derive(ToSchema)]
-pub(super) struct Ledger {
-    orders: u64,
-    open: u64,
-    bytes: u64,
-    flushes: u64,
-    last_flush_us: u64,
-}
-
-#[derive(ToSchema)]
-pub(super) struct Trouble {
-    #[schema(schema_with = any_code)]
-    code: String,
-    detail: String,
+    /// From the scan to the end.
+    total: Option<u64>,
 }
 
 /// An order in the ledger.
@@ -370,6 +292,9 @@ pub(super) struct OrderDocument {
     pages: Vec<Page>,
     writebacks: Vec<WritebackDocument>,
     deeds: Vec<Deed>,
+    /// How long its last label took.
+    #[schema(required)]
+    timings_ms: Option<Timings>,
     #[schema(schema_with = time)]
     created: String,
     #[schema(schema_with = time)]
@@ -383,6 +308,14 @@ pub(super) struct Shipment {
     tracking: Vec<String>,
     superseded: bool,
     carrier: String,
+    /// Bought before its scan.
+    ahead: bool,
+    /// What Starshipit says that it cost.
+    #[schema(required)]
+    price_cents: Option<u64>,
+    /// Printed without its last look.
+    unverified: bool,
+    age_s: u64,
 }
 
 #[derive(ToSchema)]

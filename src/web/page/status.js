@@ -66,7 +66,7 @@ function equipment(s) {
 }
 
 function latency(l) {
-  const names = { resolve: "Find the order", buy: "Courier", render: "Draw", print: "Print", total: "Scan to label" };
+  const names = { resolve: "Find the order", recheck: "Last look", buy: "Courier", render: "Draw", print: "Print", total: "Scan to label" };
   const rows = Object.keys(names).filter((k) => l[k]).map((k) => {
     const tr = el("tr"), name = el("th", names[k]);
     name.scope = "row";
