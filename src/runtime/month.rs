@@ -56,7 +56,8 @@ impl Month {
     fn turned(&self, now: Timestamp) -> MutexGuard<'_, (Count, Count)> {
         let month = self.name(now);
         let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        if count.0.month != month {
+        // Never back: a Pi without a clock battery starts in another year, and must not forget.
+        if count.0.month < month {
             count.0 = Count { month, parcels: 0 };
         }
         count
@@ -111,6 +112,12 @@ mod tests {
         assert_eq!(month.parcels(first), 2);
         month.store().unwrap();
         assert_eq!(open().parcels(first), 2);
+        month.add(1, Timestamp(0));
+        assert_eq!(
+            month.parcels(Timestamp(0)),
+            3,
+            "a clock that is not set yet"
+        );
         durable::replace(&dir.path().join(FILE), b"rubbish").unwrap();
         assert_eq!(open().parcels(first), 0);
     }

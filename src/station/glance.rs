@@ -55,7 +55,7 @@ pub struct ActGlance {
 }
 
 /// Acts that a glance names; the rest is counted.
-pub const SHOWN_ACTS: usize = 50;
+const SHOWN_ACTS: usize = 50;
 
 impl Station {
     /// The station at a glance.

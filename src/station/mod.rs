@@ -67,7 +67,7 @@ mod writeback;
 
 pub use ahead::{AheadGlance, HeldLabel};
 pub use effect::{Effect, PageJob};
-pub use glance::{ActGlance, Glance, SHOWN_ACTS};
+pub use glance::{ActGlance, Glance};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
 pub use pace::{PaceGlance, Stage};
 pub use press::Press;
