@@ -91,7 +91,11 @@ impl Station {
             }
             (ActKind::Reprint, State::InDoubt) => self.doubt_answered(act, id, false, now, out),
             (ActKind::Ship, _) if self.orders.get(id).is_some_and(Order::needs_label) => {
-                self.release_held(act, id, now, out);
+                if self.only_arms(act, id) {
+                    self.ask_to_release(act, id, now, out);
+                } else {
+                    self.release_held(act, id, now, out);
+                }
             }
             (ActKind::Ship, _) if self.has_shipment(id) => {
                 self.already_printed(act, id, now, out);

@@ -1,10 +1,10 @@
 //! A label that is bought: released after its re-check (P7), or printed again.
 
-use super::{Effect, LookFor, Station, Unverified, Waiting};
-use crate::domain::order::{Deed, PageState, Standing};
+use super::{Effect, LookFor, QuestionKind, ScanMode, Station, Unverified, Waiting};
+use crate::domain::order::{Choices, Deed, PageState, Standing};
 use crate::domain::{
     ActId, ActKind, CallFailure, Code, Moment, OrderId, Outcome, PageRole, RemoteOrder, SaleOrder,
-    Shipment, Shippable, Source, System,
+    ScanReply, Shipment, Shippable, Source, System,
 };
 
 impl Station {
@@ -29,6 +29,33 @@ impl Station {
         }
         self.accept(act, Vec::new(), out);
         self.recheck(id, now, out);
+    }
+
+    /// Where a scan only arms, it does not print what was bought ahead either.
+    pub(super) fn only_arms(&self, act: ActId, id: &OrderId) -> bool {
+        let confirmed = self.running.get(&act).is_some_and(|r| r.act.confirmed);
+        let ahead = |o: &crate::domain::Order| super::ahead::is_unused(o).is_some();
+        self.settings.mode == ScanMode::Arm && !confirmed && self.orders.get(id).is_some_and(ahead)
+    }
+
+    pub(super) fn ask_to_release(
+        &mut self,
+        act: ActId,
+        id: &OrderId,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let kind = QuestionKind::Before {
+            kind: ActKind::Ship,
+            with: Choices::default(),
+        };
+        self.open_question(act, id, None, kind, now);
+        let mut reply = ScanReply::new(
+            Outcome::Question,
+            "Ship it? Its label is bought and lies ready; it prints when you say YES.",
+        );
+        reply.next = format!("{}YES", self.settings.prefix);
+        self.end_act(act, Vec::new(), reply, out);
     }
 
     /// The re-check of a held label: nothing of it is sent before this has answered or run out of time.

@@ -320,7 +320,13 @@ impl Station {
                     running.act.confirmed = true;
                     running.act.with = with;
                 }
-                self.look_before(act, &question.order, now, out);
+                let held = |o: &Order| super::ahead::is_unused(o).is_some();
+                if self.orders.get(&question.order).is_some_and(held) {
+                    // It is re-checked like any held label, and prints without the network.
+                    self.decide(act, &question.order, now, out);
+                } else {
+                    self.look_before(act, &question.order, now, out);
+                }
             }
         }
     }

@@ -436,6 +436,18 @@ scenarios! {
         expect!(w, reply.message.starts_with("Right: this is the label"), "{}", reply.message);
     }
 
+    fn where_a_scan_arms_the_press_prints_what_lies_ready_without_the_network_too(w) {
+        shop(w);
+        w.configure(|s| s.mode = ScanMode::Arm);
+        packed(w, "WEB-1");
+        w.cloud.down = true;
+        w.cloud.cc_down = true;
+        let reply = w.scan("WEB-1");
+        expect_eq!(w, (reply.outcome, w.printed("WEB-1")), (Outcome::Question, 0));
+        expect_eq!(w, w.press(Press::Dispatch).outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
+    }
+
     fn the_page_prints_a_held_label(w) {
         shop(w);
         packed(w, "WEB-1");
