@@ -212,10 +212,23 @@ impl Station {
             records = self.start_page(printer, records, now, out);
         }
         remember(records, out);
-        if self.lines.iter().any(|(printer, line)| {
-            printers.contains(printer) && line.trouble.is_some() && line.waiting.contains(id)
-        }) {
+        let stuck = |printer: &PrinterName| {
+            self.lines
+                .get(printer)
+                .is_some_and(|line| line.trouble.is_some() && line.waiting.contains(id))
+        };
+        let label_stuck = self.orders.get(id).is_some_and(|order| {
+            order.live().flat_map(|s| &s.pages).any(|page| {
+                page.role == PageRole::Label
+                    && page.state == PageState::Todo
+                    && stuck(&page.printer)
+            })
+        });
+        if label_stuck {
             self.wait_for_printer(id, now, out);
+        } else if printers.iter().any(stuck) {
+            // A document alone waits: its order does not.
+            out.push(Effect::Signal(Signal::PrinterNeedsHand));
         }
     }
 

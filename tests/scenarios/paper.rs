@@ -327,9 +327,13 @@ scenarios! {
         w.order("WEB-1");
         expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
         expect_eq!(w, (w.state("WEB-1"), came_out_of(w)), (State::Printed, vec!["label".to_owned()]));
+        // Nor does the next order wait for a printer that is known to be in trouble.
+        w.order("WEB-2");
+        expect_eq!(w, w.scan("WEB-2").outcome, Outcome::Printed);
+        expect_eq!(w, (w.state("WEB-1"), w.state("WEB-2")), (State::Printed, State::Printed));
         w.printer("office").trouble = None;
         w.wait(Duration::from_secs(5));
-        expect_eq!(w, came_out_of(w), ["label", "office"]);
+        expect_eq!(w, came_out_of(w), ["label", "label", "office", "office"]);
     }
 
     fn a_packing_slip_that_does_not_come_holds_no_label_up(w) {
