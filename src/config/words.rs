@@ -93,6 +93,8 @@ words! {
         Pause = "pause",
         /// A test label.
         Test = "test",
+        /// Ship the next order waiting at this bench (`next_statuses`).
+        PrintNext = "print_next",
         /// Nothing.
         None = "none",
     }

@@ -21,6 +21,7 @@ pub use job::{Job, PageBytes, PrintReport, Printer, PrinterStatus};
 pub use settings::{
     AfterLabel, Connection, IppTarget, Language, Limits, Settings, SettingsError, UsbDevice,
 };
+pub use status::Wear;
 
 /// Whether a printer's answer says something, in every protocol: for tests with hostile ones.
 #[doc(hidden)]

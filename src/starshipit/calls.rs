@@ -153,6 +153,28 @@ impl Starshipit {
             .await
     }
 
+    /// Archives a printed order that nobody ships; one that is archived already is fine. There is no
+    /// void: the courier may bill it.
+    ///
+    /// # Errors
+    /// As [`CallFailure`]. It may be asked again.
+    pub async fn archive(&self, account: &AccountName, order_id: i64) -> Result<(), CallFailure> {
+        let path = format!("/api/orders/archive?order_id={order_id}");
+        // Two descriptions of it differ in where the id stands.
+        let body = json!({ "order_id": order_id });
+        match self
+            .write(account, &path, &body, MAX_REPLY, Priority::Scan)
+            .await
+        {
+            Err(CallFailure::Refused {
+                code: Code::OrderCancelled,
+                ..
+            })
+            | Ok(_) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn copy(
         &self,
         account: &AccountName,

@@ -25,9 +25,9 @@ pub use crate::system::limiter::Priority;
 pub use calls::{Offer, RecentlyPrinted};
 pub use claim::Claims;
 pub use find::{FindResult, Lookup};
-pub use slip::PACKING_SLIP;
 
 use crate::domain::AccountName;
+use crate::system::calls::Calls;
 use crate::system::http;
 use crate::system::limiter::Limiter;
 
@@ -109,6 +109,7 @@ struct Inner {
     base: String,
     accounts: BTreeMap<AccountName, Account>,
     request_timeout: Duration,
+    calls: Calls,
     claims: Option<claim::Desk>,
 }
 
@@ -161,9 +162,24 @@ impl Starshipit {
                 base: base.as_str().trim_end_matches('/').to_owned(),
                 accounts,
                 request_timeout: settings.request_timeout,
+                calls: Calls::default(),
                 claims: settings.claims.map(claim::Desk::new),
             }),
         })
+    }
+
+    /// Calls since the start, by how they ended.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.inner.calls.counts()
+    }
+
+    /// Sends that each account could make at once, and how many one window takes. Accounts with the
+    /// same subscription key share them.
+    pub fn budgets(&self) -> impl Iterator<Item = (&AccountName, usize, usize)> {
+        self.inner
+            .accounts
+            .iter()
+            .map(|(name, account)| (name, account.limiter.left(), account.limiter.slots()))
     }
 
     /// The accounts this client has keys for.

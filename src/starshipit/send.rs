@@ -6,6 +6,7 @@
 use crate::domain::{AccountName, CallFailure, Code};
 use crate::starshipit::reply::{Again, Bad, Good, Raw, judge};
 use crate::starshipit::{Account, Priority, Starshipit};
+use crate::system::calls::CallEnd;
 use crate::system::http::{self, Trouble, percent_encode};
 use crate::system::limiter::{Refusal, chance};
 use reqwest::header::{ACCEPT, HeaderValue};
@@ -151,7 +152,12 @@ impl Starshipit {
             };
             Bad::new(CallFailure::Throttled { retry_after }, Again::Never)
         })?;
-        let result = match http::exchange(&self.inner.http, request, limit).await {
+        let exchanged = http::exchange(&self.inner.http, request, limit).await;
+        self.inner.calls.count(match &exchanged {
+            Ok(raw) => CallEnd::Status(raw.status),
+            Err(trouble) => trouble.end(),
+        });
+        let result = match exchanged {
             Ok(raw) => {
                 let raw = Raw {
                     status: raw.status,

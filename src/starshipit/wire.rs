@@ -159,6 +159,8 @@ pub(crate) struct Order {
     pub(crate) tracking_numbers: List<Text>,
     /// Recently printed: when.
     pub(crate) date: Text,
+    /// In the account's currency; may come after the label.
+    pub(crate) total_shipping_price: Num,
 }
 
 /// Where it goes.
