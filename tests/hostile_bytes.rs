@@ -114,14 +114,20 @@ fn replay(name: &str, times: u64) {
     }
     let mut rng = StdRng::seed_from_u64(seed);
     let times = env("PRINTSTATION_MUTATIONS", times);
-    for _ in 0..times {
+    // For so many seconds instead (scripts/fuzz --stable).
+    let seconds = env("PRINTSTATION_FUZZ_SECONDS", 0);
+    let begun = std::time::Instant::now();
+    let mut done = 0_u64;
+    while if seconds > 0 {
+        begun.elapsed().as_secs() < seconds
+    } else {
+        done < times
+    } {
         let bytes = mutate(&mut rng, &kept);
         knock(name, *door, &bytes, seed);
+        done += 1;
     }
-    println!(
-        "seed {seed}: {name}: {} kept, {times} mutations",
-        kept.len()
-    );
+    println!("seed {seed}: {name}: {} kept, {done} mutations", kept.len());
 }
 
 #[test]

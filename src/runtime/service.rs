@@ -516,5 +516,13 @@ fn write_ready(state_dir: &std::path::Path, ready: &Ready) -> Result<(), StartEr
         cause,
     };
     let text = serde_json::to_vec(ready).map_err(|error| cannot(error.into()))?;
-    durable::replace(&path, &text).map_err(cannot)
+    match durable::replace(&path, &text) {
+        // A full card keeps nobody from working: the line on stdout says the same. What an earlier
+        // start wrote there is not true any more.
+        Err(error) if durable::is_full(&error) => {
+            tracing::warn!(path = %path.display(), "the card is full: ready.json is not written");
+            durable::remove(&path).map_err(cannot)
+        }
+        written => written.map_err(cannot),
+    }
 }

@@ -184,6 +184,12 @@ impl Starshipit {
             return self.print(account, order_id, false, with, priority).await;
         };
         let claimed = self.claim(desk, account, order_id, priority).await?;
+        // A claim is believed for so long only: what is claimed does not wait behind everything else.
+        let priority = match priority {
+            Priority::Scan => Priority::Scan,
+            _ if claimed => Priority::Release,
+            other => other,
+        };
         let result = self.print(account, order_id, false, with, priority).await;
         // Nothing was bought, and a person may go to another bench.
         if claimed && matches!(&result, Err(f) if !matches!(f, CallFailure::Unknown { .. })) {
