@@ -9,7 +9,8 @@
 #[path = "common/world.rs"]
 mod world;
 
-use printstation::domain::{Code, Load, PageRole, ScanText, Source, StatusAct};
+use printstation::domain::order::Standing;
+use printstation::domain::{Code, Load, Order, PageRole, ScanText, Source, StatusAct};
 use printstation::station::{
     AskKind, Confirm, Elsewhere, Input, Press, PrintWhen, PrinterRule, Release, ScanMode, Settings,
     Station, Unverified, Verify, WritebackVerb,
@@ -444,6 +445,20 @@ fn sale_step(world: &mut World, op: &Op) {
             // Between a create and the end of its settle time CartonCloud's own screen is as
             // dangerous as a second station.
             if world.durable_intent(number).is_none() {
+                // A label that a person dropped is not one of the order that was entered anew.
+                let dropped =
+                    |o: &Order| o.standing == Standing::Cancelled && !o.shipments.is_empty();
+                if world
+                    .memory
+                    .orders()
+                    .any(|o| o.number == *number && dropped(o))
+                {
+                    world
+                        .asked
+                        .entry((*number).to_owned())
+                        .or_default()
+                        .purchases += 1;
+                }
                 world.cloud.reenter(number);
             }
         }

@@ -28,6 +28,7 @@ impl Station {
         }
         self.show_working(now, out);
         self.expire_queued(now, out);
+        self.forget_replaced(now);
         self.lapse(now, out);
         self.forget_closed(now);
     }

@@ -4,18 +4,43 @@
 //! left: nothing of it prints before RESUME (or the network, with `offline.release = "print"`), and
 //! then a ticket comes out before its label.
 
-use super::{Effect, Release, Station, Waiting};
+use super::{Effect, Release, Station, Token, Waiting};
 use crate::domain::order::Standing;
 use crate::domain::{
-    ActId, ActKind, Code, Command, Moment, OrderId, Outcome, Record, ScanReply, Signal, System,
-    Timings,
+    ActId, ActKind, Code, Command, Moment, Mono, OrderId, Outcome, Record, ScanReply, Signal,
+    Source, System, Timings,
 };
 use std::time::Duration;
 
 /// How often Starshipit is tried while scans wait for it.
 const PROBE: Duration = Duration::from_secs(5);
 
+/// Long against a commit.
+const KEEP_TOLD: Duration = Duration::from_secs(60);
+
+/// Who was told "queued" by an act that a newer scan of its order has replaced since.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    token: Token,
+    source: Source,
+    scanned: String,
+    since: Mono,
+}
+
 impl Station {
+    /// The ledger had no room for a queued scan that was replaced meanwhile: nobody was told anything.
+    pub(super) fn replaced_and_refused(&mut self, act: ActId, code: Code, out: &mut Vec<Effect>) {
+        if let Some(told) = self.replaced.remove(&act) {
+            let reply = self.coded(Outcome::Refused, code, None);
+            self.answer_directly(Some(told.token), told.source, told.scanned, reply, out);
+        }
+    }
+
+    pub(super) fn forget_replaced(&mut self, now: Moment) {
+        self.replaced
+            .retain(|_, told| now.mono.since(told.since) < KEEP_TOLD);
+    }
+
     /// A scan that cannot be answered now: queued, if it is one that may be (contract 14).
     pub(super) fn queue_or_refuse(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
         let Some(running) = self.running.get(&act) else {
@@ -126,6 +151,18 @@ impl Station {
         for id in older {
             for job in self.jobs.values_mut().filter(|job| job.act == Some(id)) {
                 job.act = Some(act);
+            }
+            // Its own "queued" may still be on its way to the card, and be refused there.
+            if let Some(running) = self.running.get(&id)
+                && let Some(token) = running.undo.token
+            {
+                let told = Told {
+                    token,
+                    source: running.act.source.clone(),
+                    scanned: running.act.text.to_string(),
+                    since: self.now.mono,
+                };
+                self.replaced.insert(id, told);
             }
             let reply = ScanReply::new(Outcome::Ignored, "Scanned again; the newer scan counts.");
             self.end_act(id, Vec::new(), reply, out);

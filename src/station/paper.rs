@@ -297,6 +297,8 @@ impl Station {
                 // A document that cannot be printed stays to do, and blocks nothing.
                 if role == PageRole::Label {
                     self.page_unprintable(&id, code, &detail, now, out);
+                } else {
+                    self.label_comes_next(&id, &printer);
                 }
             }
             PrintOutcome::NotStarted { code, .. } => {
@@ -315,13 +317,25 @@ impl Station {
             }
             // Nobody is asked about a document: it is tracked, and whoever misses it reprints it
             // where it was made.
-            PrintOutcome::InDoubt { .. } if role == PageRole::Document => remember(records, out),
+            PrintOutcome::InDoubt { .. } if role == PageRole::Document => {
+                remember(records, out);
+                self.label_comes_next(&id, &printer);
+            }
             PrintOutcome::InDoubt { detail, .. } => {
                 self.only_doubt_is_left(&id, &detail, records, now, out);
             }
         }
         let left = self.start_page(&printer, Vec::new(), now, out);
         remember(left, out);
+    }
+
+    /// A label that was given this printer while it was busy with a document of the same order.
+    fn label_comes_next(&mut self, id: &OrderId, printer: &PrinterName) {
+        let order = self.orders.get(id);
+        let next = order.and_then(|order| next_page(order, printer));
+        if next.is_some_and(|(order_id, page)| self.is_label(id, order_id, page)) {
+            self.line(printer).waiting.push_front(id.clone());
+        }
     }
 
     /// No printer can cure it: another copy may, or a person.

@@ -36,6 +36,20 @@ scenarios! {
         expect_eq!(w, (w.printed("WEB-1"), w.printed("WEB-2")), (1, 1));
     }
 
+    fn a_full_ledger_is_told_to_both_scans_of_an_order_that_is_queued(w) {
+        w.order("WEB-1");
+        w.cloud.down = true;
+        w.scan("WEB-9");
+        w.memory.full = true;
+        // Both before the card has said anything.
+        let tokens = [w.hand_in("left", None, "WEB-1"), w.hand_in("right", None, "WEB-1")];
+        w.run();
+        for token in tokens {
+            let last = w.said.iter().rfind(|said| said.token == Some(token) && said.last);
+            expect_eq!(w, last.and_then(|said| said.reply.code), Some(Code::QueueFull));
+        }
+    }
+
     fn an_old_failure_does_not_keep_a_scan_from_asking(w) {
         w.order("WEB-1");
         w.order("WEB-2");

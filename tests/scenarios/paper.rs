@@ -157,6 +157,20 @@ scenarios! {
         expect_eq!(w, w.printed("WEB-1"), 2);
     }
 
+    fn a_document_in_doubt_does_not_keep_the_label_off_the_same_printer(w) {
+        office(w);
+        w.configure(|s| {
+            s.stand_ins.insert("label".into(), "office".into());
+        });
+        w.cloud.layout = vec![(PageRole::Label, "BlankLabels", 1), (PageRole::Document, "commercial-invoice", 2)];
+        w.printer("label").plan.push_back(Journey::NotStarted(Code::PrinterOffline));
+        w.printer("office").plan.push_back(Journey::Cut { out: false });
+        w.order("WEB-1");
+        w.scan("WEB-1");
+        w.wait(Duration::from_secs(10));
+        expect_eq!(w, w.last_word("WEB-1").outcome, Outcome::Printed);
+    }
+
     fn a_document_in_doubt_does_not_put_its_order_in_doubt(w) {
         office(w);
         w.printer("office").plan.push_back(Journey::Cut { out: true });
