@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("station", &["domain"]),
     ("outbox", &["domain"]),
+    ("alert", &["domain"]),
     ("system", &["domain"]),
     ("config", &["domain", "system"]),
     ("starshipit", OUTSIDE),
@@ -52,6 +53,7 @@ const COMPOSED: &[&str] = &[
     "config",
     "station",
     "outbox",
+    "alert",
     "starshipit",
     "cartoncloud",
     "shopify",
@@ -72,7 +74,11 @@ const EVERYTHING: &[&str] = &["*"];
 /// Rooms without I/O, and the dependencies they may name all the same.
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["serde", "serde_json", "thiserror"]),
-    ("station", &["serde", "serde_json", "regex", "thiserror"]),
+    (
+        "station",
+        &["serde", "serde_json", "regex", "thiserror", "jiff"],
+    ),
+    ("alert", &["serde", "serde_json"]),
 ];
 
 /// Parts of `std` that a pure room does not touch: files, network, clock, environment.

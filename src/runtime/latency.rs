@@ -113,6 +113,9 @@ impl Latency {
 }
 
 fn total(t: &Timings) -> Option<u64> {
+    if t.total.is_some() {
+        return t.total;
+    }
     [t.resolve, t.buy, t.render, t.print]
         .into_iter()
         .flatten()

@@ -282,6 +282,8 @@ mod tests {
             asked: None,
             acts: Vec::new(),
             printers: Vec::new(),
+            ahead: crate::station::AheadGlance::default(),
+            pace: crate::station::PaceGlance::default(),
         }
     }
 

@@ -11,16 +11,20 @@
 //! * `sales.rs`: what the station asks of CartonCloud, and the way from there into Starshipit
 //! * `watch.rs`: what CartonCloud and Starshipit are asked without a scan
 //! * `paper.rs`: documents to pages to printers
+//! * `shelf.rs`, `warm.rs`: drawn labels that wait for their scan; a connection that is open by then
 //! * `compose.rs`: configuration to the settings of every room
-//! * `port.rs`: the web door's other side
+//! * `port.rs`, `status.rs`: the web door's other side
 //! * `latency.rs`, `peers.rs`: how long scans took, and the site's other benches, for `status`
 //! * `scanners.rs`: triggers to the station, and the beep back
 //! * `trial.rs`: a version on trial watches itself
 //! * `buttons.rs`, `lights.rs`, `tickets.rs`: presses to the station; its signals to pins and paper
 //! * `day.rs`: the hand-over list
+//! * `metrics.rs`, `gauges.rs`, `facts.rs`: what is counted, what is so
+//! * `alerts.rs`, `month.rs`: what is told to `alerts.webhook`
 //! * `devices.rs`: what is plugged in, for `status`
 //! * `service.rs`: start to stop of the whole program
 
+mod alerts;
 pub mod backup;
 mod bench;
 mod buttons;
@@ -28,9 +32,13 @@ pub mod clock;
 mod compose;
 mod day;
 mod devices;
+mod facts;
+mod gauges;
 mod hub;
 mod latency;
 mod lights;
+mod metrics;
+mod month;
 mod outbox;
 mod owed;
 mod paper;
@@ -38,10 +46,14 @@ mod peers;
 mod port;
 mod remade;
 mod sales;
+mod scale;
 mod scanners;
 mod service;
+mod shelf;
+mod status;
 mod tickets;
 mod trial;
+mod warm;
 mod watch;
 
 pub use bench::{Bench, Event, Request, Said, Stopped};

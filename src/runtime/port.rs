@@ -6,17 +6,21 @@ use super::devices::Devices;
 use super::hub::Hub;
 use super::latency::Lately;
 use super::peers::Peers;
+use crate::alert::Kind;
 use crate::config::model::Config;
 use crate::domain::outcome::{Candidate, Timings};
-use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
+use crate::domain::{
+    Code, Moment, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp,
+};
 use crate::ledger::Query;
-use crate::station::{ActGlance, Ask, AskKind, Glance, PageJob};
+use crate::station::{Ask, AskKind, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// A scan without `wait` is answered when it is durable, refused or, at the latest, after this.
 const ACCEPT: Duration = Duration::from_secs(9);
@@ -25,14 +29,16 @@ const MATCHES: usize = 10;
 
 /// Answers calls until the door is closed.
 pub(super) struct Port {
-    name: String,
-    devices: Devices,
+    pub(super) name: String,
+    pub(super) devices: Devices,
     bench: Bench,
     hub: Arc<Hub>,
     clock: Clock,
-    peers: Peers,
-    has_cartoncloud: bool,
-    lately: Lately,
+    pub(super) peers: Peers,
+    pub(super) has_cartoncloud: bool,
+    pub(super) lately: Lately,
+    state_dir: PathBuf,
+    alerts: watch::Receiver<Vec<Kind>>,
 }
 
 impl Port {
@@ -43,6 +49,7 @@ impl Port {
         clock: Clock,
         devices: Devices,
         peers: Peers,
+        alerts: watch::Receiver<Vec<Kind>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             peers,
@@ -53,6 +60,8 @@ impl Port {
             bench,
             hub,
             clock,
+            state_dir: config.station.state_dir.clone(),
+            alerts,
         })
     }
 
@@ -101,6 +110,16 @@ impl Port {
             },
             web::Request::Writebacks(query) => self.writebacks(query).await,
             web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
+            web::Request::Metrics => match self.facts().await {
+                Some(facts) => match self.hub.metrics().text(&facts) {
+                    Ok(text) => Reply::Text(text),
+                    Err(error) => Reply::Failed {
+                        code: Code::Internal,
+                        detail: error.to_string(),
+                    },
+                },
+                None => stopped(),
+            },
             web::Request::Hook { uuid } => self.hook(uuid),
             web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
                 Ok(true) => Reply::Document(json!({ "lease": "granted" })),
@@ -276,92 +295,30 @@ impl Port {
         }
     }
 
-    pub(super) async fn status(&self) -> Option<Value> {
-        let glance = self.bench.glance().await.ok()?;
-        let ledger = self.hub.ledger().clone();
-        let (stats, health) =
-            tokio::task::spawn_blocking(move || (ledger.stats(), ledger.health()))
-                .await
-                .ok()?;
-        let printers: Vec<Value> = self
-            .hub
-            .paper()
-            .statuses()
-            .map(|(name, status)| {
-                let trouble = glance
-                    .printers
-                    .iter()
-                    .find(|(known, _)| known == name)
-                    .and_then(|(_, trouble)| *trouble);
-                let code = trouble.or(status.code.filter(|_| !status.ready));
-                json!({
-                    "name": name,
-                    "state": if code.is_some() { "needs-hand" } else { "ready" },
-                    "code": code,
-                    "detail": status.detail,
-                    "you": code.map(|code| code.explain().you),
-                    "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
-                })
-            })
-            .collect();
-        let owed = glance.writebacks;
-        let question = glance.question.as_ref().map(|(order, code, next)| {
-            json!({
-                "order": order,
-                "code": code,
-                "next": next,
-                "trigger": glance.asked.as_ref().map(|(by, _)| &by.trigger),
-                "user": glance.asked.as_ref().and_then(|(by, _)| by.user.as_ref()),
-                "left_s": glance.asked.as_ref().map(|(_, left)| left.as_secs()),
-            })
-        });
-        let acts: Vec<Value> = glance.acts.iter().map(act_shown).collect();
-        let last_print = self.lately.last_print(self.hub.ledger()).await;
-        let [scanners, buttons, lights] = self.devices.show();
-        Some(json!({
-            "station": self.name,
-            "version": env!("CARGO_PKG_VERSION"),
-            "state": state_word(&glance, !health.is_empty()),
-            "online": { "starshipit": glance.online, "cartoncloud": self.has_cartoncloud.then_some(glance.sales_online) },
-            "printers": printers,
-            "scanners": scanners,
-            "buttons": buttons,
-            "lights": lights,
-            "question": question,
-            "waiting": glance.working,
-            "queued": glance.queued,
-            "held": glance.held,
-            "in_doubt": glance.in_doubt,
-            "acts": acts,
-            "last_print": last_print.map(|last| last.show()),
-            "latency_ms": self.lately.latency(),
-            "peers": self.peers.show(&self.name),
-            "writebacks": {
-                "pending": owed.pending,
-                "oldest_s": owed.oldest.map(|since| self.now().since(since).as_secs()),
-                "conflicts": owed.conflicts,
-            },
-            "ledger": {
-                "orders": stats.orders,
-                "open": stats.open,
-                "bytes": stats.bytes_on_disk,
-                "flushes": stats.flushes,
-                "last_flush_us": stats.last_flush_us,
-            },
-            "health": health
-                .iter()
-                .map(|(code, detail)| json!({ "code": code, "detail": detail }))
-                .collect::<Vec<_>>(),
-            "at": documents::rfc3339(self.now()),
-        }))
-    }
-
     pub(super) fn hub(&self) -> &Hub {
         &self.hub
     }
 
     pub(super) fn bench(&self) -> &Bench {
         &self.bench
+    }
+
+    pub(super) fn hub_shared(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
+    }
+
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The alerts that are raised.
+    pub(super) fn alerts(&self) -> Vec<Kind> {
+        self.alerts.borrow().clone()
+    }
+
+    /// Now, on both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        self.clock.now()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -435,34 +392,5 @@ pub(super) fn stopped() -> Reply {
     Reply::Failed {
         code: Code::Internal,
         detail: "The station is stopping.".to_owned(),
-    }
-}
-
-/// An act that is under way or queued, as `status` shows it.
-fn act_shown(act: &ActGlance) -> Value {
-    json!({
-        "scanned": act.scanned,
-        "order": act.order,
-        "trigger": act.by.trigger,
-        "user": act.by.user,
-        "at": documents::rfc3339(act.at),
-        "queued": act.queued_until.is_some(),
-        "expires": act.queued_until.map(documents::rfc3339),
-    })
-}
-
-/// The one word of contract 24.
-fn state_word(glance: &Glance, sick: bool) -> &'static str {
-    let trouble = glance.printers.iter().any(|(_, code)| code.is_some());
-    if glance.draining {
-        "draining"
-    } else if glance.paused {
-        "paused"
-    } else if trouble || sick {
-        "fault"
-    } else if glance.working > 0 {
-        "working"
-    } else {
-        "ready"
     }
 }

@@ -5,16 +5,21 @@
 //! durable (contract 11), so every promise about money and paper can be read off the order of a
 //! list. Nothing here knows sockets, files or clocks.
 //!
-//! * `input.rs`, `effect.rs`: what goes in and what comes out
+//! * `input.rs`, `effect.rs`, `glance.rs`: what goes in, what comes out, what it looks like meanwhile
 //! * `scan.rs`, `context.rs`, `choices.rs`, `bench.rs`: cleaned text to command or act; whose it is
-//! * `press.rs`, `day.rs`: a hand on a button; the hand-over list
+//! * `press.rs`, `next.rs`, `day.rs`: a hand on a button; the next order waiting; the hand-over list
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
 //! * `sales.rs`, `links.rs`, `push.rs`, `seen.rs`, `writeback.rs`: CartonCloud's sale orders: found, made Starshipit
 //!   orders, heard of unasked; tracking numbers back
+//! * `ahead.rs`: what a status asks for: labels bought before their scan, orders printed by themselves
+//! * `verify.rs`: the label scanned once it is on its parcel
+//! * `drop.rs`: a held label that is not wanted any more
+//! * `weigh.rs`: the weight on the scale, for orders that have none
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
-//! * `paper.rs`, `line.rs`: documents, pages, printers, doubt (contract 9)
+//! * `pace.rs`: how long labels take
+//! * `paper.rs`, `line.rs`, `stand_in.rs`, `slip.rs`: documents, pages, printers, doubt (contract 9)
 //! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
 //!   tracking numbers
 //!
@@ -22,20 +27,25 @@
 //! accepted ends in exactly one last answer; a label page is sent only while its order is released.
 
 mod acts;
+mod ahead;
 mod bench;
 mod choices;
 mod clockwork;
 mod context;
 mod day;
 mod decide;
+mod drop;
 mod effect;
 mod fetch;
+mod glance;
 mod input;
 mod line;
 mod links;
 mod looks;
+mod next;
 mod numbers;
 mod offline;
+mod pace;
 mod paper;
 mod press;
 mod purchase;
@@ -47,26 +57,32 @@ mod sales;
 mod scan;
 mod seen;
 mod settings;
+mod slip;
+mod stand_in;
 mod start;
+mod verify;
+mod weigh;
 mod writeback;
 
+pub use ahead::{AheadGlance, HeldLabel};
 pub use effect::{Effect, PageJob};
+pub use glance::{ActGlance, Glance, SHOWN_ACTS};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
+pub use pace::{PaceGlance, Stage};
 pub use press::Press;
 pub use settings::{
-    Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route, ScanMode,
-    Settings, Unverified,
+    AheadRule, Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route,
+    ScanMode, Settings, Unverified, Verify,
 };
 pub use start::Recovered;
 pub use writeback::WritebackGlance;
 
 use crate::domain::order::Choices;
 use crate::domain::{
-    AccountName, Act, ActId, ActKind, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName,
-    Source, System, Timestamp, Timings,
+    AccountName, Act, ActId, ActKind, AheadDay, Code, Moment, Mono, Order, OrderId, Outcome,
+    PrinterName, Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 /// An act that is under way, with what must not survive a restart.
 #[derive(Clone, Debug)]
@@ -92,6 +108,8 @@ struct Running {
     resumed: bool,
     /// It waited: its label is preceded by a ticket (P6).
     announce: bool,
+    /// A button chose its order: a ticket tells it before its label.
+    ticket: bool,
     /// It joined the job of an act that was there before.
     took_over: bool,
     /// Its sale order was read for it.
@@ -132,6 +150,8 @@ enum Waiting {
     Printer,
     /// The order in Starshipit, which somebody else makes.
     Pusher { at: Mono },
+    /// The look before its label is bought ahead. A scan does not wait for it.
+    Ahead,
 }
 
 #[derive(Clone, Debug)]
@@ -153,6 +173,10 @@ struct Job {
     pusher_until: Option<Mono>,
     /// The sale order's fingerprint as it was read for this job.
     sale_print: Option<String>,
+    /// Nobody has scanned the order: its label is made ready, after everything else.
+    ahead: bool,
+    /// A scan took over a label that was bought ahead: it is re-checked before it prints (P7).
+    unchecked: bool,
 }
 
 /// A question that one scan can answer.
@@ -187,6 +211,8 @@ struct Context {
     choices: Option<(Choices, Mono)>,
     reason: Option<(String, Mono)>,
     question: Option<Question>,
+    /// Labels that came out here and are to be scanned.
+    unproven: Option<verify::Unproven>,
     /// The newest thing that happened here, for buttons.
     touched: Mono,
 }
@@ -206,6 +232,8 @@ struct Line {
     trouble: Option<Code>,
     check_at: Mono,
     checking: bool,
+    /// Orders whose label it cannot take in the place of their own printer.
+    unfit: BTreeSet<OrderId>,
 }
 
 /// The station.
@@ -222,6 +250,9 @@ pub struct Station {
     /// (trigger, folded text) -> when it was first seen, for `scan.repeat_window`.
     repeats: BTreeMap<(String, String), Mono>,
     lines: BTreeMap<PrinterName, Line>,
+    /// Packing slips that are being fetched, or will be again.
+    slips: BTreeMap<OrderId, slip::Fetch>,
+    scale: weigh::Scale,
     /// Orders bought without a number.
     untracked: BTreeMap<OrderId, Untracked>,
     /// When an order in memory was last of use; closed ones are forgotten after a while.
@@ -239,6 +270,15 @@ pub struct Station {
     /// When the last hand-over list was printed; zero: never.
     closed_at: Timestamp,
     closing: Option<day::Closing>,
+    ahead_day: AheadDay,
+    pace: pace::Pace,
+    /// A press that waits for CartonCloud's list of what waits.
+    seeking: Option<next::Seeking>,
+    /// Held labels that are being archived, and who waits for it.
+    dropping: BTreeMap<OrderId, drop::Dropping>,
+    /// Orders that a status wants something for, or whose held label is not ready yet: when they are
+    /// looked after next, and how often they were.
+    tend: BTreeMap<OrderId, ahead::Tend>,
     draining: bool,
     online: bool,
     /// CartonCloud answered last time.
@@ -253,55 +293,6 @@ pub struct Station {
     asking_release: bool,
     next_act: u64,
 }
-
-/// The station at a glance, for `status`, page and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glance {
-    /// PAUSE was given.
-    pub paused: bool,
-    /// Stopping.
-    pub draining: bool,
-    /// Starshipit answered last time.
-    pub online: bool,
-    /// CartonCloud answered last time (always so without one).
-    pub sales_online: bool,
-    /// Tracking numbers on their way back.
-    pub writebacks: WritebackGlance,
-    /// Acts under way that are not queued.
-    pub working: usize,
-    /// Scans waiting for the network or for RESUME.
-    pub queued: usize,
-    /// Orders in doubt, by number.
-    pub in_doubt: Vec<String>,
-    /// Orders with a bought label that is not printed.
-    pub held: usize,
-    /// The open question: order number, code, what to scan.
-    pub question: Option<(String, Option<Code>, String)>,
-    /// Whose question that is, and for how long it is open; `None` where anybody may answer.
-    pub asked: Option<(Source, Duration)>,
-    /// The acts behind `working` and `queued`, oldest first, at most [`SHOWN_ACTS`].
-    pub acts: Vec<ActGlance>,
-    /// Printer name and what is wrong with it.
-    pub printers: Vec<(PrinterName, Option<Code>)>,
-}
-
-/// An act that is under way, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActGlance {
-    /// What was scanned.
-    pub scanned: String,
-    /// Its order's number, once known.
-    pub order: Option<String>,
-    /// By whom and through what.
-    pub by: Source,
-    /// When.
-    pub at: Timestamp,
-    /// It waits for the network or for RESUME, and until when.
-    pub queued_until: Option<Timestamp>,
-}
-
-/// Acts that a glance names; the rest is counted.
-pub const SHOWN_ACTS: usize = 50;
 
 impl Station {
     /// Takes a fact, changes what it changes, and says what must be done about it.
@@ -360,6 +351,11 @@ impl Station {
                 order_id,
                 result,
             } => self.prepared(order, order_id, result, now, &mut out),
+            Input::SlipCame {
+                order,
+                order_id,
+                result,
+            } => self.slip_came(order, order_id, result, now, &mut out),
             Input::PageEnded {
                 order,
                 order_id,
@@ -369,6 +365,7 @@ impl Station {
             Input::PrinterSeen { printer, trouble } => {
                 self.printer_seen(printer, trouble, now, &mut out);
             }
+            Input::Weighed { load } => self.scale.shows(load),
             Input::Probed { reachable } => self.probed(reachable, now, &mut out),
             Input::Full { act } => self.full(act, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
@@ -392,90 +389,6 @@ impl Station {
             .values()
             .all(|job| !matches!(job.waiting, Waiting::Reply))
             && self.lines.values().all(|line| line.busy.is_none())
-    }
-
-    /// The station at a glance.
-    pub fn glance(&self) -> Glance {
-        let open = |wanted: crate::domain::State| {
-            self.orders
-                .values()
-                .filter(move |order| order.state() == wanted)
-        };
-        let newest = self
-            .contexts
-            .iter()
-            .filter_map(|(source, context)| Some((source, context.question.as_ref()?)))
-            .max_by_key(|(_, question)| question.opened);
-        Glance {
-            paused: self.paused,
-            draining: self.draining,
-            online: self.online,
-            sales_online: self.sales_online,
-            writebacks: self.writeback_glance(),
-            working: self.running.values().filter(|r| !r.act.queued).count(),
-            queued: self.running.values().filter(|r| r.act.queued).count(),
-            in_doubt: open(crate::domain::State::InDoubt)
-                .map(|order| order.number.clone())
-                .collect(),
-            held: open(crate::domain::State::Held).count(),
-            question: newest
-                .map(|(_, question)| {
-                    let number = self
-                        .orders
-                        .get(&question.order)
-                        .map_or_else(|| question.order.to_string(), |order| order.number.clone());
-                    let next = question.code.map_or_else(
-                        || format!("{}YES", self.settings.prefix),
-                        |code| {
-                            crate::domain::outcome::next_step(
-                                code.explain().way,
-                                &self.settings.prefix,
-                            )
-                        },
-                    );
-                    (number, question.code, next)
-                })
-                .or_else(|| {
-                    self.asking_release.then(|| {
-                        (
-                            String::new(),
-                            None,
-                            format!("{}RESUME", self.settings.prefix),
-                        )
-                    })
-                }),
-            asked: newest.map(|(source, question)| {
-                (
-                    source.clone(),
-                    context::time_left(question.opened, self.now.mono),
-                )
-            }),
-            acts: self
-                .running
-                .values()
-                .take(SHOWN_ACTS)
-                .map(|running| self.act_glance(running))
-                .collect(),
-            printers: self
-                .lines
-                .iter()
-                .map(|(name, line)| (name.clone(), line.trouble))
-                .collect(),
-        }
-    }
-
-    fn act_glance(&self, running: &Running) -> ActGlance {
-        let act = &running.act;
-        let order = running.order.as_ref().or(act.order.as_ref());
-        ActGlance {
-            scanned: act.text.to_string(),
-            order: order
-                .and_then(|id| self.orders.get(id))
-                .map(|order| order.number.clone()),
-            by: act.source.clone(),
-            at: act.at,
-            queued_until: act.queued.then(|| act.at.plus(self.settings.expire_after)),
-        }
     }
 
     /// The order as the core has it now, newer than any ledger's.

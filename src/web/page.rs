@@ -3,8 +3,10 @@
 //! The parts lie in `page/`. Everything that the page shows of outside text it sets as text, never as
 //! markup.
 
+use crate::domain::Code;
 use crate::web::Context;
 use crate::web::guard::{Peer, Through};
+use crate::web::problem::Problem;
 use crate::web::token::random_hex;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -26,7 +28,14 @@ const SCRIPT: &str = concat!(
     include_str!("page/live.js"),
 );
 
-/// `GET /`. On this machine it comes with a session; elsewhere it asks for the token first.
+/// The bench page. On this machine it comes with a session; elsewhere it asks for the token first.
+#[utoipa::path(
+    get, path = "/", tag = "page", security((), ("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "HTML.", body = String, content_type = "text/html"),
+        crate::web::schema::Reads, crate::web::schema::Away,
+    )
+)]
 pub(super) async fn bench(
     State(context): State<Arc<Context>>,
     Extension(through): Extension<Through>,
@@ -34,7 +43,9 @@ pub(super) async fn bench(
     headers: HeaderMap,
 ) -> Response {
     let Ok(nonce) = random_hex() else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        return Problem::code(Code::Internal, "There are no random numbers yet.")
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+            .into_response();
     };
     let html = context.page.replace("{{nonce}}", &nonce);
     let mut response = html.into_response();

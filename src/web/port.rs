@@ -63,6 +63,8 @@ pub enum Request {
         /// Who and through what.
         source: Source,
     },
+    /// Everything that is counted, in Prometheus' text format.
+    Metrics,
     /// Rest for an update, or rest on; `{"lease":"granted"|"waiting"}`.
     Rest {
         /// Nobody must have asked anything for so long.
@@ -137,6 +139,8 @@ pub enum Reply {
     Document(Value),
     /// Documents, one per line.
     Lines(Vec<Value>),
+    /// Metrics.
+    Text(String),
     /// A PNG file.
     Png(Vec<u8>),
     /// No such order, or no label of it.

@@ -110,6 +110,7 @@ async fn friendly() -> Bench {
                 detail: "no such order".into(),
             },
             Request::LabelPng { .. } => Reply::Png(b"\x89PNG".to_vec()),
+            Request::Metrics => Reply::Text("# EOF\n".into()),
         })
     })
     .await
@@ -207,6 +208,7 @@ async fn the_peer_token_opens_the_status_and_nothing_else() {
             ),
             hosts: vec![],
             page: String::new(),
+            openapi: axum::body::Bytes::new(),
             stopping: stopping.clone(),
             followers: Arc::new(Semaphore::new(1)),
         })
@@ -372,6 +374,7 @@ async fn readers_beyond_this_machine_need_the_token_and_this_machine_does_not() 
         ),
         hosts: vec![],
         page: page::of_bench("b", "", &[]),
+        openapi: axum::body::Bytes::new(),
         stopping,
         followers: Arc::new(Semaphore::new(1)),
     });
