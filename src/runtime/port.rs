@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::ledger::Query;
 use crate::station::{Ask, AskKind, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
