@@ -110,6 +110,8 @@ test("a scan prints: word, shape, picture, tracking number", async () => {
   await until("the label's picture", () => on.locator("#picture").evaluate((img) => img.complete && img.naturalWidth > 300));
   assert.equal(await on.locator("#picture").getAttribute("alt"), "Label of WEB-1001");
   await until("times of each stage", async () => (await on.locator("#latency-rows tr").count()) >= 4);
+  await on.setViewportSize({ width: 1000, height: 640 });
+  await picture(on, "printed");
 });
 
 test("a refusal says why and what next, and F10 reprints without buying", async () => {

@@ -57,7 +57,7 @@ async function waiting() {
     li.append(el("span", a.order || plain(a.scanned), "n"), pill(a.queued ? "queued" : "working"), text, tools);
     return li;
   });
-  const rows = [...found.map((o) => row(o, o.state === "in-doubt" ? ["reprint"] : o.state === "held" ? ["release"] : [])), ...acts];
+  const rows = [...found.map((o) => row(o, o.state === "in-doubt" ? ["reprint"] : o.state === "held" ? ["release", "cancel"] : [])), ...acts];
   if (s.queued && (s.online || {}).starshipit !== false) {
     const li = el("li"), tools = el("span", "", "a");
     tools.append(button("RESUME: print them", () => command("RESUME")));

@@ -80,8 +80,11 @@ function latency(l) {
 
 function facts(s) {
   const w = s.writebacks || {}, ledger = s.ledger || {};
+  const unused = s.unused || {}, money = ((unused.cents || 0) / 100).toFixed(2) + (unused.unpriced ? ", and " + unused.unpriced + " without a price" : "");
   const all = [
     fact("Under way", s.waiting || 0), fact("Queued", s.queued || 0), fact("Held labels", s.held || 0),
+    ...(unused.labels ? [fact("Bought ahead and not used", unused.labels, "look-text", money)] : []),
+    ...((s.prefetch || {}).code ? [fact("Bought ahead today", "limit reached", "look-text")] : []),
     fact("Tracking numbers on their way", w.pending ? w.pending + ", the oldest for " + span(w.oldest_s) : "0", w.oldest_s > 3600 ? "look-text" : ""),
     fact("Orders in the ledger", (ledger.orders || 0) + ", " + Math.round((ledger.bytes || 0) / 1048576 * 10) / 10 + " MiB"),
     fact("Version", s.version || ""),
