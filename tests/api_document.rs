@@ -265,6 +265,8 @@ async fn answers_are_as_the_document_says() {
     let lease = "/api/update/lease";
     let body = r#"{"quiet_s":1,"patience_s":1}"#;
     api.ask(lease, lease, post.clone(), Some(body)).await;
+    let doctor = "/api/doctor";
+    api.ask(doctor, doctor, get.clone(), None).await;
     // Without the token, from a page that is not ours, and not as JSON.
     let url = format!("{}{scan}", api.web);
     for (headers, status) in [

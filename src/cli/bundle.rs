@@ -5,7 +5,7 @@ use super::args::SupportBundle;
 use super::doctor::{self, Found};
 use super::{Failure, client, output, say};
 use crate::config::{Config, Environment, Request};
-use crate::domain::{Order, Timestamp};
+use crate::domain::Timestamp;
 use crate::ledger;
 use crate::runtime::clock::Clock;
 use crate::runtime::support::{Keep, Mask, Pack};
@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 /// Orders and writebacks that are put in.
 const ORDERS: usize = 500;
-/// Archived orders whose people are looked for.
+/// Archived orders that are read, for the newest of them and for the people in them.
 const PEOPLE: usize = 100_000;
 /// Lines of the log.
 const LINES: &str = "10000";
@@ -134,11 +134,8 @@ async fn orders(pack: &mut Pack, found: &Found, now: Timestamp) {
             }
         }
     } else {
-        match ledger::look(&ledger_dir(found)) {
-            Ok(seen) => {
-                let newest = |order: &Order| std::cmp::Reverse(order.updated);
-                let mut orders = seen.orders;
-                orders.sort_by_key(newest);
+        match ledger::newest(&ledger_dir(found), PEOPLE) {
+            Ok(orders) => {
                 let orders = orders.iter().take(ORDERS);
                 orders.map(|order| documents::order(order, now)).collect()
             }

@@ -1,11 +1,11 @@
 //! A look at a ledger from outside, beside a running station or without one. Opens nothing that the
 //! station would have to open: the journal is read as for a backup, sled is left alone.
 
-use crate::domain::{Order, Record};
+use crate::domain::{Order, OrderId, Record};
 use crate::ledger::error::LedgerError;
 use crate::ledger::writer::JOURNAL;
 use crate::ledger::{CLEAN, archive, backup, keeper, quarantine};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Most entries of the folder that are counted; beyond it the bytes are a lower bound.
@@ -93,20 +93,50 @@ pub fn people(dir: &Path, most: usize) -> BTreeSet<String> {
             Record::ActEnded { .. } | Record::Bench { .. } => {}
         }
     }
-    let Ok(mut archive) = archive::Reader::new(&dir.join(keeper::ARCHIVE)) else {
-        return found;
+    drop(archived(dir, most, |orders| {
+        found.extend(orders.iter().flat_map(named_in));
+    }));
+    found
+}
+
+/// The newest orders: of the journal and of the archive, of which no more than `most` are read, newest day
+/// first. Blocks.
+///
+/// # Errors
+/// The journal or the archive cannot be read.
+pub fn newest(dir: &Path, most: usize) -> Result<Vec<Order>, LedgerError> {
+    let mut orders: BTreeMap<OrderId, Order> = BTreeMap::new();
+    let mut keep = |order: Order| {
+        let known = orders.get(&order.id).map_or(0, |known| known.seq);
+        if order.seq >= known {
+            orders.insert(order.id.clone(), order);
+        }
     };
+    look(dir)?.orders.into_iter().for_each(&mut keep);
+    archived(dir, most, |found| found.into_iter().for_each(&mut keep))
+        .map_err(|error| LedgerError::directory(&error))?;
+    let mut orders: Vec<Order> = orders.into_values().collect();
+    orders.sort_by_key(|order| std::cmp::Reverse(order.updated));
+    Ok(orders)
+}
+
+/// Reads archived orders, newest day first, until at least `most` were.
+fn archived(dir: &Path, most: usize, mut each: impl FnMut(Vec<Order>)) -> std::io::Result<()> {
+    let dir = dir.join(keeper::ARCHIVE);
+    if !dir.exists() {
+        return Ok(());
+    }
+    let mut archive = archive::Reader::new(&dir)?;
     let mut read = 0;
     while read < most {
-        match archive.next(AT_ONCE) {
-            Ok(orders) if !orders.is_empty() => {
-                read += orders.len();
-                found.extend(orders.iter().flat_map(named_in));
-            }
-            _ => break,
+        let orders = archive.next(AT_ONCE)?;
+        if orders.is_empty() {
+            break;
         }
+        read += orders.len();
+        each(orders);
     }
-    found
+    Ok(())
 }
 
 fn named_in(order: &Order) -> Vec<String> {

@@ -43,7 +43,7 @@ pub use backup::{Snapshot, plant, snapshot};
 pub use check::{CHECK_LIMIT, DbCheck, db_check};
 pub use commit::Commit;
 pub use error::{DocumentError, LedgerError};
-pub use look::{Look, look, people};
+pub use look::{Look, look, newest, people};
 pub use query::{Found, Query};
 pub use recover::Recovered;
 pub use sweep::Swept;
