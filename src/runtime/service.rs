@@ -3,6 +3,8 @@
 //! Start: lock, ledger, rooms, station, triggers, web, "ready". Stop (SIGTERM, SIGINT): no new
 //! work, running calls and pages come to their end, ledger closed, exit 0. A ledger that cannot
 //! keep records ends the process at once: systemd starts it again.
+//!
+//! Over 500 lines because what is started, and in which order, is read in one place.
 
 use super::alerts::{self, Alerts};
 use super::bench::{self, Bench};
