@@ -18,6 +18,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
 use crate::station::{Effect, Input, LookFor, Lookup, PreparedPage, Token};
+use crate::system::limiter;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -48,6 +49,8 @@ pub(super) struct Hub {
     lists: Mutex<Lists>,
     /// Label documents that have come and are not in the spool yet.
     pending: Mutex<HashMap<DocumentId, Arc<Vec<u8>>>>,
+    /// Calls ahead that somebody may come to the bench for.
+    urgent: Mutex<HashMap<OrderId, Arc<limiter::Raised>>>,
     fatal: watch::Sender<Option<String>>,
     /// Set once, before the first order changes.
     outbox: OnceLock<Outbox>,
@@ -84,6 +87,7 @@ impl Hub {
             waiters: Mutex::default(),
             lists: Mutex::default(),
             pending: Mutex::default(),
+            urgent: Mutex::default(),
             fatal,
             outbox: OnceLock::new(),
             metrics,
@@ -363,14 +367,24 @@ impl Hub {
                 } else {
                     Priority::Scan
                 };
-                let result = if reprint {
-                    self.starshipit
-                        .print(&account, order_id, true, with.as_ref(), priority)
-                        .await
+                let call = async {
+                    if reprint {
+                        self.starshipit
+                            .print(&account, order_id, true, with.as_ref(), priority)
+                            .await
+                    } else {
+                        self.starshipit
+                            .buy(&account, order_id, with.as_ref(), priority)
+                            .await
+                    }
+                };
+                let result = if ahead {
+                    let raised = self.raised(&order);
+                    let result = limiter::raised_by(raised, call).await;
+                    lock(&self.urgent).remove(&order);
+                    result
                 } else {
-                    self.starshipit
-                        .buy(&account, order_id, with.as_ref(), priority)
-                        .await
+                    call.await
                 };
                 let result = result.map(|(bought, documents)| {
                     self.keep(&bought.documents, documents);
@@ -518,6 +532,7 @@ impl Hub {
                 };
                 self.bench.tell(Input::FoundSale { act, result }).await;
             }
+            Effect::Hurry(order) => self.raised(&order).raise(),
             Effect::FindNext { statuses } => {
                 let result = match self.sales.waiting(&statuses, self.paper.now()).await {
                     Ok(sales) => {
@@ -790,6 +805,11 @@ impl Hub {
             .await
             .map_err(|(code, detail)| CallFailure::Refused { code, detail })?;
         Ok((meta, pages))
+    }
+
+    /// Told when the call ahead for this order has become urgent, whichever of both comes first.
+    fn raised(&self, order: &OrderId) -> Arc<limiter::Raised> {
+        Arc::clone(lock(&self.urgent).entry(order.clone()).or_default())
     }
 
     /// Keeps fresh documents in memory until they are in the spool.

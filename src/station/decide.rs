@@ -461,6 +461,7 @@ impl Station {
             if let Some(running) = self.running.get_mut(&act) {
                 running.took_over = true;
             }
+            out.push(Effect::Hurry(id.clone()));
             return;
         }
         let queued = self

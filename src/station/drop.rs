@@ -43,6 +43,11 @@ impl Station {
             return false;
         }
         let id = order.id.clone();
+        let sought =
+            |r: &super::Running| r.order.as_ref() == Some(&id) || self.is_text_of(&id, &r.act.text);
+        if self.running.values().any(sought) {
+            return false;
+        }
         let account = order.account.clone();
         let labels: Vec<i64> = order.live().map(|s| s.order_id).collect();
         let deed = Deed {
@@ -104,7 +109,7 @@ impl Station {
             .orders
             .get(id)
             .is_some_and(|o| o.live().next().is_some());
-        if result.is_ok() && left {
+        if result.is_ok() && left && cancelled {
             return;
         }
         let Some(waiting) = self.dropping.remove(id) else {
@@ -113,6 +118,12 @@ impl Station {
         let number = self.orders.get(id).map(|o| o.number.clone());
         let bill = "Starshipit has no void: the courier may still bill it.";
         let mut reply = match result {
+            Ok(()) if !cancelled => ScanReply::new(
+                Outcome::Ignored,
+                format!(
+                    "Somebody went on with this order; its label is archived in Starshipit. {bill}"
+                ),
+            ),
             Ok(()) => ScanReply::new(
                 Outcome::Ignored,
                 format!("The held label is dropped here and archived in Starshipit. {bill}"),

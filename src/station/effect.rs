@@ -204,6 +204,8 @@ pub enum Effect {
     Probe(AccountName),
     /// Ask whether CartonCloud answers again.
     ProbeSales,
+    /// Somebody stands at the bench for an order whose purchase ahead is under way.
+    Hurry(OrderId),
     /// Ask CartonCloud which sale orders are in these statuses.
     FindNext {
         /// Statuses.

@@ -11,6 +11,7 @@
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -43,6 +44,47 @@ const MAX_PAUSE: Duration = Duration::from_secs(300);
 /// Up to this many requests a minute are spread out evenly: one each 50 ms or slower, which the
 /// timer (1 ms) can still tell apart.
 const SPREAD_UP_TO: u32 = 1_200;
+
+tokio::task_local! {
+    /// Says when what this task does has become urgent.
+    static RAISED: Arc<Raised>;
+}
+
+/// Somebody has come to the bench for what was done in the background.
+#[derive(Debug, Default)]
+pub(crate) struct Raised {
+    urgent: AtomicBool,
+    notify: Notify,
+}
+
+impl Raised {
+    /// From now on its calls are a scan's.
+    pub(crate) fn raise(&self) {
+        self.urgent.store(true, Ordering::SeqCst);
+        self.notify.notify_waiters();
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::SeqCst)
+    }
+}
+
+/// Makes calls that get a scan's place in the queue as soon as `raised` says so. One that has left
+/// already is not touched.
+pub(crate) async fn raised_by<T>(raised: Arc<Raised>, calls: impl Future<Output = T>) -> T {
+    RAISED.scope(raised, calls).await
+}
+
+async fn told(raised: Option<&Raised>) {
+    let Some(raised) = raised else {
+        return std::future::pending().await;
+    };
+    // Listened for before it is looked at: nothing is told in between.
+    let told = raised.notify.notified();
+    if !raised.is_urgent() {
+        told.await;
+    }
+}
 
 /// Why a call was not let through. Nothing was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +157,11 @@ impl Limiter {
         patience: Duration,
     ) -> Result<Instant, Refusal> {
         let give_up = Instant::now() + patience;
+        let raised = RAISED.try_with(Arc::clone).ok();
+        let priority = match &raised {
+            Some(raised) if raised.is_urgent() => Priority::Scan,
+            _ => priority,
+        };
         let mut place = Place::take(self, priority).ok_or(Refusal::Busy)?;
         loop {
             let wake = match self.step(&mut place, give_up)? {
@@ -126,6 +173,9 @@ impl Limiter {
             tokio::select! {
                 () = place.notify.notified() => {}
                 () = tokio::time::sleep_until(wake) => {}
+                () = told(raised.as_deref()), if place.key.0 != Priority::Scan => {
+                    place = Place::take(self, Priority::Scan).ok_or(Refusal::Busy)?;
+                }
             }
         }
     }

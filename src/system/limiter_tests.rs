@@ -122,6 +122,30 @@ async fn waiting_calls_go_by_priority_and_then_in_order_of_arrival() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_become_urgent_goes_before_what_came_before_it_and_stays_urgent() {
+    let limiter = limiter(1, 1);
+    let log = Log::default();
+    limiter.acquire(Priority::Scan, PATIENT).await.unwrap();
+    spawn(&limiter, &log, "poll 1", Priority::Poll);
+    settle().await;
+    let raised = Arc::new(Raised::default());
+    let (ours, own) = (Arc::clone(&limiter), Arc::clone(&log));
+    let calls = async move {
+        for name in ["raised 1", "raised 2"] {
+            ours.acquire(Priority::Prefetch, PATIENT).await.unwrap();
+            own.lock().unwrap().push((Instant::now(), name));
+        }
+    };
+    tokio::spawn(raised_by(Arc::clone(&raised), calls));
+    settle().await;
+    spawn(&limiter, &log, "poll 2", Priority::Poll);
+    settle().await;
+    raised.raise();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(names(&log), ["raised 1", "raised 2", "poll 1", "poll 2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_slot_is_kept_for_scans_whatever_else_waits() {
     let limiter = limiter(2, 1);
     let log = Log::default();

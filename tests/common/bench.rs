@@ -87,6 +87,7 @@ impl World {
                 });
                 self.replies.push(Input::FoundSale { act, result });
             }
+            Effect::Hurry(_) => {}
             Effect::FindNext { statuses } => {
                 let result = self.cloud.waiting(&statuses).map(|sales| {
                     let known = |sale: &SaleOrder| self.known_sale(sale);
