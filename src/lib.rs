@@ -1,5 +1,6 @@
 //! printstation: scan an order, get its label, and its tracking number where it belongs.
 
+pub mod alert;
 pub mod cartoncloud;
 pub mod cli;
 pub mod config;

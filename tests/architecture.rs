@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("station", &["domain"]),
     ("outbox", &["domain"]),
+    ("alert", &["domain"]),
     ("system", &["domain"]),
     ("config", &["domain", "system"]),
     ("starshipit", OUTSIDE),
@@ -54,6 +55,7 @@ const COMPOSED: &[&str] = &[
     "config",
     "station",
     "outbox",
+    "alert",
     "starshipit",
     "cartoncloud",
     "shopify",
@@ -75,7 +77,11 @@ const EVERYTHING: &[&str] = &["*"];
 /// Rooms without I/O, and the dependencies they may name all the same.
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["serde", "serde_json", "thiserror"]),
-    ("station", &["serde", "serde_json", "regex", "thiserror"]),
+    (
+        "station",
+        &["serde", "serde_json", "regex", "thiserror", "jiff"],
+    ),
+    ("alert", &["serde", "serde_json"]),
     ("doctor", &["serde", "serde_json"]),
 ];
 

@@ -3,8 +3,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::expect_used,
     reason = "a test fails where the ground gives way under it, and makes its own files"
 )]
+
+#[path = "common/process.rs"]
+#[expect(dead_code, reason = "shared with tests that use other parts")]
+mod process;
 
 use printstation::domain::order::{Choices, Intent, IntentKind, Origin, Standing};
 use printstation::domain::{
@@ -12,6 +17,7 @@ use printstation::domain::{
     State, Timestamp,
 };
 use printstation::ledger::{DbCheck, Ledger, Query, Settings};
+use process::World;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -29,6 +35,7 @@ fn page(index: u16, state: PageState) -> Page {
         printer: "label".into(),
         state,
         at: NOW,
+        codes: Vec::new(),
     }
 }
 
@@ -65,10 +72,14 @@ fn order(number: &str, pages: Vec<Page>) -> Order {
             superseded: false,
             untracked: false,
             origin: Origin::Here,
+            ahead: false,
+            unverified: false,
+            price_cents: None,
             at: NOW,
         }],
         intent: None,
         fingerprint: String::new(),
+        timings: None,
         deeds: Vec::new(),
         created: NOW,
         updated: NOW,
@@ -93,6 +104,7 @@ fn orders() -> Vec<Order> {
         sends: 1,
         sent_at: NOW,
         with: Choices::default(),
+        ahead: false,
     });
     let closed = order("WEB-4", vec![page(0, PageState::Printed(Proof::Accepted))]);
     vec![half, unread, buying, closed]
@@ -315,4 +327,54 @@ fn a_backup_goes_through_pipes() {
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["orders"], 3);
     assert_eq!(said["files"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_yesterday_on_a_spare_box_buys_nothing_a_second_time() {
+    let world = World::new(&[], "");
+    for number in ["WEB-1", "WEB-2", "WEB-3"] {
+        world.order(serde_json::json!({ "number": number })).await;
+    }
+    let cli = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_printstation"))
+            .args(arguments)
+            .arg("--config")
+            .arg(&world.config)
+            .arg("--state-dir")
+            .arg(world.state())
+            .env("PRINTSTATION_PASSPHRASE", PASSPHRASE)
+            .output()
+            .unwrap();
+        works(&output)
+    };
+    let old = world.run();
+    let (_, reply) = world.scan(&old, "WEB-1", Some("60s")).await;
+    assert_eq!(reply["outcome"], "printed", "{reply}");
+    let file = world.dir.path().join("yesterday.psbackup");
+    cli(&["backup", "-o", file.to_str().unwrap()]);
+    let (_, reply) = world.scan(&old, "WEB-2", Some("60s")).await;
+    assert_eq!(reply["outcome"], "printed", "{reply}");
+    // The box is lost, with all that it knew of today.
+    old.kill();
+    std::fs::remove_dir_all(world.state()).unwrap();
+    std::fs::remove_file(&world.config).unwrap();
+
+    cli(&["restore", file.to_str().unwrap()]);
+    let spare = world.run();
+    for number in ["WEB-1", "WEB-2"] {
+        let (_, reply) = world.scan(&spare, number, Some("60s")).await;
+        assert_eq!(reply["code"], "printed-elsewhere", "{reply}");
+        let (_, reply) = world.scan(&spare, "PSTEST.YES", Some("60s")).await;
+        assert_eq!(reply["outcome"], "printed", "{reply}");
+    }
+    let (_, reply) = world.scan(&spare, "WEB-3", Some("60s")).await;
+    assert_eq!(reply["outcome"], "printed", "{reply}");
+    let sold: Vec<String> = world
+        .sales()
+        .await
+        .iter()
+        .map(|sale| sale["order_number"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(sold, ["WEB-1", "WEB-2", "WEB-3"], "one shipment each");
+    assert_eq!(spare.stop(), Some(0));
 }

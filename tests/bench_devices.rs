@@ -305,3 +305,76 @@ async fn ledger(station: &Process) -> (Vec<Value>, usize) {
     let printed = orders.iter().filter(|o| o["state"] == "printed").count();
     (orders, printed)
 }
+
+/// What a USB scale says: at rest, in grams.
+fn grams(weight: u16) -> [u8; 6] {
+    let [low, high] = weight.to_le_bytes();
+    [3, 4, 2, 0, low, high]
+}
+
+/// Scans until the label is out: a repeat within `scan.repeat_window` is the same act.
+async fn printed_when_scanned_again(world: &World, station: &Process, number: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let (_, reply) = world.scan(station, number, Some("30s")).await;
+        if reply["outcome"] == "printed" {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{reply}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scale_gives_an_order_its_weight_and_is_never_waited_for() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let hid = dir.path().join("hidraw9");
+    let world = World::new(
+        &[],
+        &format!("[scale]\nhid = {:?}\n", hid.display().to_string()),
+    );
+    for number in ["WEB-1", "WEB-2", "WEB-3"] {
+        world
+            .order(json!({ "number": number, "parcels": [null] }))
+            .await;
+    }
+    let station = world.run();
+    let scale = |status: &Value| status["scale"].clone();
+    until(&station, "it is missed", |s| scale(s)["state"] == "missing").await;
+    // Without it the order is asked about at once.
+    let (_, reply) = world.scan(&station, "WEB-1", Some("30s")).await;
+    assert_eq!(
+        (&reply["outcome"], &reply["code"]),
+        (&json!("question"), &json!("weight-missing"))
+    );
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &hid, fifo, mode, 0).expect("a pipe");
+    // Read and write, so that opening it waits for nobody.
+    let scales = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&hid)
+        .expect("pipe");
+    until(&station, "it is read", |s| scale(s)["state"] == "reading").await;
+    rustix::io::write(&scales, &grams(2340)).expect("write");
+    until(&station, "it shows", |s| scale(s)["kg"] == 2.34).await;
+    printed_when_scanned_again(&world, &station, "WEB-1").await;
+    // The parcel still lies there: its weight is not the next one's.
+    let (_, reply) = world.scan(&station, "WEB-2", Some("30s")).await;
+    assert_eq!(reply["code"], "weight-missing", "{reply}");
+    rustix::io::write(&scales, &grams(0)).expect("write");
+    until(&station, "it is empty", |s| scale(s)["kg"] == 0.0).await;
+    rustix::io::write(&scales, &[3, 3, 2, 0, 9, 9]).expect("write");
+    until(&station, "it moves", |s| scale(s)["kg"].is_null()).await;
+    let (_, reply) = world.scan(&station, "WEB-3", Some("30s")).await;
+    assert_eq!(reply["code"], "weight-missing", "{reply}");
+    rustix::io::write(&scales, &grams(2341)).expect("write");
+    until(&station, "it shows", |s| scale(s)["kg"] == 2.341).await;
+    // Starshipit sells nothing without a weight.
+    printed_when_scanned_again(&world, &station, "WEB-2").await;
+    assert_eq!(world.sales().await.len(), 2);
+    std::fs::remove_file(&hid).expect("unlink");
+    drop(scales);
+    assert_eq!(station.stop(), Some(0));
+}

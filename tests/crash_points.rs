@@ -37,6 +37,8 @@ macro_rules! scenarios {
 #[path = "common/world.rs"]
 mod world;
 
+#[path = "scenarios/ahead.rs"]
+mod ahead;
 #[path = "scenarios/commands.rs"]
 mod commands;
 #[path = "scenarios/money.rs"]
@@ -191,4 +193,14 @@ fn a_failure_anywhere_with_sale_orders_breaks_no_promise() {
 #[test]
 fn a_failure_anywhere_on_the_way_back_breaks_no_promise() {
     fail_everywhere(writebacks::ALL);
+}
+
+#[test]
+fn a_crash_anywhere_ahead_of_the_scan_breaks_no_promise() {
+    crash_everywhere(ahead::ALL);
+}
+
+#[test]
+fn a_failure_anywhere_ahead_of_the_scan_breaks_no_promise() {
+    fail_everywhere(ahead::ALL);
 }

@@ -257,3 +257,85 @@ async fn a_tcp_scanner_and_the_command_line_do_the_same_as_http() {
     assert_eq!(world.sales().await.len(), 2);
     assert_eq!(labels(&out, 2).await.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_label_comes_out_of_the_second_printer_and_its_packing_slip_out_of_a_third() {
+    let slips = tempfile::tempdir().expect("temp dir");
+    // Nothing listens on port 1: not a byte can leave.
+    let extra = format!(
+        r#"
+[[routes]]
+account = "main"
+printer = "dead"
+documents = ["label", "packing-slip"]
+[[printers]]
+name = "dead"
+connection = "tcp://127.0.0.1:1"
+language = "epl"
+dpi = 300
+media = "62x100mm"
+fallback = "label"
+[[printers.overrides]]
+label_type = "packing-slip"
+printer = "slips"
+[[printers]]
+name = "slips"
+connection = "file:{}"
+language = "png"
+media = "210x297mm"
+"#,
+        slips.path().display()
+    );
+    let (world, out) = world_with_labels(&extra);
+    world
+        .order(json!({ "number": "WEB-1", "parcels": [1.2] }))
+        .await;
+    let station = world.run();
+    let (status, reply) = world.scan(&station, "WEB-1", Some("60s")).await;
+    assert_eq!((status, reply["outcome"].as_str()), (200, Some("printed")));
+    let message = reply["message"].as_str().expect("message");
+    assert!(message.contains("came out of label"), "{message}");
+    // Drawn for the paper and the head that it came out of, not for its own printer's.
+    let label = labels(&out, 1).await.remove(0);
+    let picture = image::open(&label).expect("a PNG").into_luma8();
+    assert!(picture.width() > 750, "{:?}", picture.dimensions());
+    let tracking = reply["tracking"][0].as_str().expect("tracking").to_owned();
+    assert!(codes(&label).contains(&tracking));
+    let slip = labels(slips.path(), 1).await.remove(0);
+    let name = slip
+        .file_name()
+        .expect("name")
+        .to_string_lossy()
+        .into_owned();
+    assert!(name.ends_with("-WEB-1-2of2.png"), "{name}");
+    assert_eq!(pngs(&out).len() + pngs(slips.path()).len(), 2);
+    let web = station.ready["web"].as_str().expect("web");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let order: Value = client()
+            .get(format!("{web}/api/orders/WEB-1"))
+            .send()
+            .await
+            .expect("answer")
+            .json()
+            .await
+            .expect("json");
+        let pages: Vec<(&str, &str)> = order["pages"]
+            .as_array()
+            .expect("pages")
+            .iter()
+            .map(|p| {
+                (
+                    p["printer"].as_str().expect("printer"),
+                    p["state"].as_str().expect("state"),
+                )
+            })
+            .collect();
+        if pages == [("label", "printed"), ("slips", "printed")] {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{order}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.sales().await.len(), 1);
+}

@@ -423,16 +423,91 @@ async fn other_labels_in_the_printer_stop_the_page_before_it_starts() {
 }
 
 #[tokio::test]
-async fn shorter_labels_are_told_and_stop_nothing() {
+async fn labels_much_too_short_stop_the_page_before_it_starts_and_the_right_ones_let_it_go_on() {
     let server = start(Options {
         height_dots: 400,
         ..Options::new("sim", Speaks::Zpl)
     })
     .await;
     let printer = printer(server.addr(), Language::Zpl);
+    let report = print(&printer, page(1)).await;
+    let PrintOutcome::NotStarted { code, detail } = &report.outcome else {
+        panic!("{report:?}")
+    };
+    assert_eq!(*code, Code::PrinterMediaOut);
+    assert!(
+        detail.contains("50 mm") && detail.contains("150 mm"),
+        "{detail}"
+    );
+    assert_eq!(server.labels().len(), 0);
+    assert!(!printer.status().await.ready);
+}
+
+#[tokio::test]
+async fn labels_a_little_too_short_are_told_and_stop_nothing() {
+    let server = start(Options {
+        height_dots: 1000,
+        ..Options::new("sim", Speaks::Zpl)
+    })
+    .await;
+    let printer = printer(server.addr(), Language::Zpl);
     let status = printer.status().await;
     assert!(status.ready, "{status:?}");
-    assert!(status.detail.contains("50 mm"), "{status:?}");
+    assert!(status.detail.contains("125 mm"), "{status:?}");
+    assert_eq!(status.warnings, [status.detail.as_str()]);
+}
+
+#[tokio::test]
+async fn a_printer_that_counts_tells_how_worn_it_is_and_what_it_warns_of() {
+    let server = start(Options {
+        is_dirty: true,
+        width_dots: 816,
+        ..Options::new("sim", Speaks::Zpl)
+    })
+    .await;
+    let printer = printer(server.addr(), Language::Zpl);
+    // Nothing is known of it yet: nothing is asked.
+    printer.check_up().await;
+    assert_eq!(
+        (printer.watch().borrow().wear, server.questions()),
+        (None, 0)
+    );
+    print(&printer, page(1)).await;
+    printer.check_up().await;
+    let status = printer.watch().borrow().clone();
+    let wear = status.wear.expect("it counts");
+    assert_eq!((wear.total_cm, wear.head_clean_cm), (Some(1015), Some(15)));
+    assert_eq!((wear.head_cm, wear.roll_cm), (None, None));
+    assert_eq!(status.warnings, ["its print head needs cleaning"]);
+    assert!(status.ready);
+    // A label costs no question more for it.
+    let asked = server.questions();
+    print(&printer, page(2)).await;
+    let label = server.questions() - asked;
+    printer.check_up().await;
+    let asked = server.questions();
+    print(&printer, page(3)).await;
+    assert_eq!(server.questions() - asked, label);
+}
+
+#[tokio::test]
+async fn a_printer_that_counts_nothing_or_answers_nothing_is_never_asked_how_worn_it_is() {
+    for (counts, fault) in [(false, None), (true, Some(Fault::Silent))] {
+        let server = start(Options {
+            counts,
+            ..Options::new("sim", Speaks::Zpl)
+        })
+        .await;
+        if let Some(fault) = fault {
+            server.set(fault);
+        }
+        let printer = printer(server.addr(), Language::Zpl);
+        print(&printer, page(1)).await;
+        let asked = server.questions();
+        printer.check_up().await;
+        assert_eq!(server.questions(), asked, "{counts} {fault:?}");
+        assert_eq!(printer.watch().borrow().wear, None);
+    }
 }
 
 #[tokio::test]

@@ -9,10 +9,10 @@
 #[path = "common/world.rs"]
 mod world;
 
-use printstation::domain::{Code, PageRole, ScanText, Source};
+use printstation::domain::{Code, Load, PageRole, ScanText, Source, StatusAct};
 use printstation::station::{
-    AskKind, Confirm, Elsewhere, Input, PrintWhen, PrinterRule, Release, ScanMode, Settings,
-    Station, WritebackVerb,
+    AskKind, Confirm, Elsewhere, Input, Press, PrintWhen, PrinterRule, Release, ScanMode, Settings,
+    Station, Unverified, Verify, WritebackVerb,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -53,6 +53,7 @@ enum Op {
     Ask(AskKind, &'static str),
     /// So many effects are carried out.
     Steps(usize),
+    Weigh(Load),
     /// One of the replies that wait comes in.
     Reply(prop::sample::Index),
     Rest,
@@ -84,6 +85,7 @@ enum Op {
     Hitch(Hitch),
     /// Somebody writes another number into a sink.
     Theirs(&'static str),
+    Press(Press),
     Decide(&'static str, WritebackVerb),
 }
 
@@ -94,9 +96,16 @@ struct Shop {
     mode: ScanMode,
     release: Release,
     office: bool,
+    stand_in: bool,
+    slip: bool,
     cartoncloud: bool,
     pusher: bool,
     on_purchase: bool,
+    /// What statuses do, the verify scan, and labels that cannot be checked.
+    ahead: bool,
+    prints: bool,
+    verify: Verify,
+    unverified: Unverified,
 }
 
 fn shop() -> impl Strategy<Value = Shop> {
@@ -105,20 +114,32 @@ fn shop() -> impl Strategy<Value = Shop> {
         prop_oneof![4 => Just(Confirm::Missing), 1 => Just(Confirm::Never), 1 => Just(Confirm::Always)],
         prop_oneof![6 => Just(ScanMode::Print), 1 => Just(ScanMode::Arm)],
         prop_oneof![2 => Just(Release::Ask), 1 => Just(Release::Print)],
-        any::<bool>(),
+        (any::<bool>(), any::<bool>(), prop::bool::weighted(0.3)),
         any::<bool>(),
         prop::bool::weighted(0.8),
         prop::bool::weighted(0.3),
+        (
+            prop::bool::weighted(0.6),
+            prop::bool::weighted(0.3),
+            prop_oneof![4 => Just(Verify::Off), 1 => Just(Verify::Ask), 1 => Just(Verify::Strict)],
+            prop_oneof![Just(Unverified::Print), Just(Unverified::Hold)],
+        ),
     )
-        .prop_map(|(elsewhere, confirm, mode, release, office, cartoncloud, pusher, on_purchase)| Shop {
+        .prop_map(|(elsewhere, confirm, mode, release, (office, stand_in, slip), cartoncloud, pusher, on_purchase, (ahead, prints, verify, unverified))| Shop {
             elsewhere,
             confirm,
             mode,
             release,
             office,
+            stand_in,
+            slip,
             cartoncloud,
             pusher,
             on_purchase,
+            ahead,
+            prints,
+            verify,
+            unverified,
         })
 }
 
@@ -140,6 +161,8 @@ fn op() -> impl Strategy<Value = Op> {
         12 => (1..6_usize).prop_map(Op::Steps),
         12 => any::<prop::sample::Index>().prop_map(Op::Reply),
         10 => Just(Op::Rest),
+        2 => prop::sample::select(&[Load::Unknown, Load::Empty, Load::Stable(700), Load::Stable(2500)][..])
+            .prop_map(Op::Weigh),
         14 => prop_oneof![
             Just(Duration::from_millis(300)),
             Just(Duration::from_secs(2)),
@@ -190,6 +213,7 @@ fn sale_op() -> impl Strategy<Value = Op> {
         2 => any::<bool>().prop_map(Op::SinksDown),
         3 => hitch.prop_map(Op::Hitch),
         1 => order().prop_map(Op::Theirs),
+        2 => prop_oneof![Just(Press::Next), Just(Press::Dispatch)].prop_map(Op::Press),
         2 => (order(), verb).prop_map(|(order, verb)| Op::Decide(order, verb)),
     ]
 }
@@ -217,6 +241,7 @@ fn call() -> impl Strategy<Value = Call> {
         4 => Just(Call::Create),
         2 => Just(Call::FindSale),
         2 => Just(Call::ReadSale),
+        1 => Just(Call::Slip),
     ]
 }
 
@@ -225,7 +250,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         2 => Just(Fault::NotSent),
         1 => Just(Fault::Throttled),
-        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::StarshipitUnauthorized][..])
+        1 => prop::sample::select(&[Code::CourierRefused, Code::CourierMissing, Code::WeightMissing, Code::StarshipitUnauthorized][..])
             .prop_map(Fault::Refused),
         3 => Just(Fault::LostAfter),
         3 => Just(Fault::LostBefore),
@@ -250,6 +275,12 @@ fn run(shop: &Shop, ops: &[Op]) {
             printer: "office".into(),
         });
     }
+    if shop.office && shop.stand_in {
+        settings.stand_ins.insert("label".into(), "office".into());
+    }
+    if shop.slip {
+        settings.routes[0].documents = vec!["label".to_owned(), "packing-slip".to_owned()];
+    }
     settings.cartoncloud = shop.cartoncloud;
     settings.push_duty = shop.pusher;
     settings.print_when = Some(PrintWhen {
@@ -262,6 +293,21 @@ fn run(shop: &Shop, ops: &[Op]) {
         .map(str::to_owned)
         .to_vec();
     route.writeback.on_purchase = shop.on_purchase;
+    route.ahead.couriers = vec!["*".to_owned()];
+    route.ahead.daily_cap = 2;
+    route.ahead.unverified = shop.unverified;
+    route
+        .on_status
+        .insert("PACKED".to_owned(), StatusAct::Prefetch);
+    route
+        .on_status
+        .insert("DISPATCHED".to_owned(), StatusAct::Print);
+    settings.prefetch_duty = shop.ahead;
+    settings.print_duty = shop.prints;
+    settings.verify = shop.verify;
+    settings
+        .next
+        .insert("button".to_owned(), vec!["PICKED".to_owned()]);
     let mut world = World::with(settings);
     world.disturbed = true;
     for number in ["WEB-1", "WEB-2", "TEA-1"] {
@@ -308,6 +354,7 @@ fn step(world: &mut World, op: &Op) {
             }
         }
         Op::Rest => world.run(),
+        Op::Weigh(load) => world.handle(Input::Weighed { load: *load }),
         Op::Time(span) => world.wait(*span),
         Op::ClockJump(by) => world.jump_clock(*by),
         Op::Crash { clock_trusted } => {
@@ -412,6 +459,9 @@ fn sale_step(world: &mut World, op: &Op) {
                     stands.push("THEIRS".to_owned());
                 }
             }
+        }
+        Op::Press(press) => {
+            world.press(*press);
         }
         Op::Decide(number, verb) => {
             let order = world.memory.orders().find(|o| o.number == *number);

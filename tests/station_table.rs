@@ -42,6 +42,8 @@ macro_rules! scenarios {
 #[path = "common/world.rs"]
 mod world;
 
+#[path = "scenarios/ahead.rs"]
+mod ahead;
 #[path = "scenarios/buttons.rs"]
 mod buttons;
 #[path = "scenarios/commands.rs"]

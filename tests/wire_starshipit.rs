@@ -6,6 +6,8 @@
     reason = "a test stops at the first surprise; helpers are not seen as tests"
 )]
 
+#[path = "wire_starshipit/claims.rs"]
+mod claims;
 #[path = "wire_starshipit/copies.rs"]
 mod copies;
 #[path = "wire_starshipit/create.rs"]
@@ -47,6 +49,7 @@ fn settings(base_url: String, accounts: &[(&str, &str, &str)]) -> Settings {
         requests_per_second: 200,
         stations_sharing_key: 1,
         request_timeout: Duration::from_secs(20),
+        claims: None,
     }
 }
 

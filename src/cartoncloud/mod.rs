@@ -24,10 +24,12 @@ pub use crate::system::limiter::Priority;
 pub use check::{Check, PutTest, Tenant};
 pub use search::{Changed, Filter, Lookup};
 
+use crate::system::calls::Calls;
 use crate::system::http;
 use crate::system::limiter::Limiter;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -89,6 +91,7 @@ struct Inner {
     tenant: String,
     login: token::Login,
     limiter: Arc<Limiter>,
+    calls: Calls,
     products: products::Cache,
     /// Our guess of their clock: `Date` of the newest reply, milliseconds; 0: none yet.
     clock: AtomicI64,
@@ -127,11 +130,22 @@ impl CartonCloud {
                 tenant,
                 login,
                 limiter: Arc::new(Limiter::per_minute(settings.requests_per_minute)),
+                calls: Calls::default(),
                 products: products::Cache::default(),
                 clock: AtomicI64::new(0),
                 refuses: search::Refuses::default(),
             }),
         })
+    }
+
+    /// Calls since the start, by how they ended.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.inner.calls.counts()
+    }
+
+    /// Sends that could leave at once, and how many one window takes.
+    pub fn budget(&self) -> (usize, usize) {
+        (self.inner.limiter.left(), self.inner.limiter.slots())
     }
 
     /// What CartonCloud's clock said in its newest reply; `None` before the first.
@@ -168,4 +182,10 @@ impl Seen {
     fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// The sale order in a reply's body: for tests with hostile ones.
+#[doc(hidden)]
+pub fn hear(body: &[u8]) -> Option<crate::domain::SaleOrder> {
+    mapping::sale(serde_json::from_slice(body).ok()?)
 }

@@ -207,15 +207,26 @@ impl CartonCloud {
         filter: &Filter,
         page: u32,
     ) -> Result<Changed, CallFailure> {
+        self.changed_for(since, filter, page, Priority::Poll).await
+    }
+
+    /// [`Self::changed`], for whoever waits for it.
+    pub(crate) async fn changed_for(
+        &self,
+        since: Timestamp,
+        filter: &Filter,
+        page: u32,
+        priority: Priority,
+    ) -> Result<Changed, CallFailure> {
         let with_status = !filter.statuses.is_empty() && !self.inner.refuses.status.is();
         let ask = |with_status| json!({ "condition": changes(since, filter, with_status) });
         let mut found = self
-            .page(&ask(with_status), page, Priority::Poll)
+            .page(&ask(with_status), page, priority)
             .await
             .map_err(CallFailure::from)?;
         if found.is_none() && with_status {
             found = self
-                .page(&ask(false), page, Priority::Poll)
+                .page(&ask(false), page, priority)
                 .await
                 .map_err(CallFailure::from)?;
             if found.is_some() {

@@ -8,6 +8,7 @@
 use crate::cartoncloud::{CartonCloud, Priority};
 use crate::domain::loose::{list, text};
 use crate::domain::{CallFailure, Code};
+use crate::system::calls::CallEnd;
 use crate::system::http::{self, Trouble, bounded, percent_encode};
 use crate::system::limiter::{Refusal, chance};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
@@ -321,6 +322,10 @@ impl CartonCloud {
             })?;
         let (method, path) = (request.method().clone(), request.url().path().to_owned());
         let result = http::exchange(&self.inner.http, request, MAX_REPLY).await;
+        self.inner.calls.count(match &result {
+            Ok(raw) => CallEnd::Status(raw.status),
+            Err(trouble) => trouble.end(),
+        });
         tracing::debug!(
             %method,
             path,

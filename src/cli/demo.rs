@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const MERCHANT: &str = "TEA";
 /// Sale orders, by their reference; the first is shipped online, the others while the network is gone.
 const SALES: &[&str] = &["SO-1001", "SO-1002", "SO-1003"];
+/// A sale order whose courier may be asked before its scan.
+const AHEAD: &str = "SO-1004";
 /// What is scanned while the network is gone.
 const WAITING: &[&str] = &[
     "WEB-20409",
@@ -142,7 +144,7 @@ impl Stage {
         })
         .await
         .map_err(cannot("the simulated Shopify does not start"))?;
-        for reference in SALES {
+        for reference in SALES.iter().chain([&AHEAD]) {
             let id = shopify
                 .add_order(shopify::Seed {
                     name: (*reference).to_owned(),
@@ -155,6 +157,10 @@ impl Stage {
             };
             seed.properties
                 .insert("shopifyOrderId".to_owned(), id.into());
+            if *reference == AHEAD {
+                seed.properties
+                    .insert("courier".to_owned(), "AusPost".into());
+            }
             cartoncloud
                 .add_order(seed)
                 .map_err(cannot("the simulated CartonCloud takes no order"))?;
@@ -295,12 +301,48 @@ impl Stage {
             "{} is in Starshipit; the packer scans it:",
             SALES[0]
         ));
-        self.scan(SALES[0]).await?;
+        let live = self.scan(SALES[0]).await?;
         self.wait_for("the number is written back", |stage| {
             stage.is_written(SALES[0])
         })
         .await?;
         self.told(SALES[0]);
+        self.ahead(&live).await
+    }
+
+    /// A label that is there before its scan, beside one that was not.
+    async fn ahead(&mut self, live: &ScanReply) -> Result<(), Failure> {
+        self.teller.scene(
+            "The next one goes by a courier that may be asked ahead: its label is there before the scan.",
+        );
+        self.pack(AHEAD)?;
+        let ready = async {
+            loop {
+                let glance = self.bench.glance().await.ok();
+                if glance.is_some_and(|g| g.ahead.unused == 1 && g.ahead.ready == 1) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ready)
+            .await
+            .map_err(|_| Failure::internal("no label was bought ahead"))?;
+        self.teller.note(&format!(
+            "{AHEAD} is bought, drawn and held; the packer scans it:"
+        ));
+        let held = self.scan(AHEAD).await?;
+        if let (Some(live), Some(held)) = (live.timings_ms.total, held.timings_ms.total) {
+            self.teller.note(&format!(
+                "from scan to label: {held} ms for {AHEAD} that lay ready, {live} ms for {} that was bought at its scan",
+                SALES[0]
+            ));
+        }
+        self.wait_for("its number is written back after the scan", |stage| {
+            stage.is_written(AHEAD)
+        })
+        .await?;
+        self.told(AHEAD);
         Ok(())
     }
 
@@ -422,7 +464,7 @@ impl Stage {
         &mut self,
         scanned: &str,
         mut said: tokio::sync::mpsc::Receiver<runtime::Said>,
-    ) -> Result<(), Failure> {
+    ) -> Result<ScanReply, Failure> {
         let last = async {
             while let Some(said) = said.recv().await {
                 if said.last {
@@ -436,10 +478,10 @@ impl Stage {
             .map_err(|_| Failure::internal(format!("{scanned} was not answered in time")))?
             .ok_or_else(|| Failure::internal("the station has stopped"))?;
         self.teller.answer(scanned, &reply);
-        Ok(())
+        Ok(reply)
     }
 
-    async fn scan(&mut self, text: &str) -> Result<(), Failure> {
+    async fn scan(&mut self, text: &str) -> Result<ScanReply, Failure> {
         let said = self.begin(text).await?;
         self.finish(text, said).await
     }
@@ -585,7 +627,7 @@ fn configuration(places: &Places<'_>) -> String {
         r#"[station]
 name = "demo"
 state_dir = {state:?}
-duties = ["push"]
+duties = ["push", "prefetch"]
 [scan]
 command_prefix = "{PREFIX}"
 repeat_window = "1ms"
@@ -608,9 +650,15 @@ requests_per_minute = 600
 [cartoncloud.push]
 enabled = true
 statuses = ["PACKED"]
+[cartoncloud.push.fields]
+carrier = "properties.courier"
+[cartoncloud.on_status]
+PACKED = "prefetch"
 [cartoncloud.writeback]
 sinks = ["consignment"]
 observe = "0s"
+[prefetch]
+couriers = ["Australia Post"]
 [[shopify.shops]]
 customer = "{MERCHANT}"
 shop = "{shop}.myshopify.com"
@@ -748,6 +796,7 @@ fn times(reply: &ScanReply) -> Option<String> {
     let t = reply.timings_ms;
     let stages: Vec<(&str, u64)> = [
         ("find", t.resolve),
+        ("check", t.recheck),
         ("courier", t.buy),
         ("draw", t.render),
         ("print", t.print),

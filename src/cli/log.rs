@@ -4,6 +4,8 @@ use crate::config::model::LogFormat;
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is logged when `$PRINTSTATION_LOG` does not say (`debug`, `printstation::web=debug`, …).
 const SERVICE: &str = "info";
@@ -16,6 +18,18 @@ pub fn start(format: LogFormat, is_service: bool) {
         EnvFilter::try_from_env("PRINTSTATION_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // systemd says so when standard error is the journal, which adds time and name itself.
     let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    // Its own socket takes fields: `journalctl PRINTSTATION_ORDER=WEB-1`.
+    if format == LogFormat::Auto
+        && in_journal
+        && let Ok(journal) = tracing_journald::layer()
+    {
+        let journal = journal.with_field_prefix(Some("PRINTSTATION".to_owned()));
+        let registry = tracing_subscriber::registry().with(filter).with(journal);
+        if let Err(error) = registry.try_init() {
+            tracing::debug!(%error, "the log has been started already");
+        }
+        return;
+    }
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

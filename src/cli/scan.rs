@@ -108,6 +108,7 @@ fn stages(reply: &ScanReply) -> Option<String> {
     let t = reply.timings_ms;
     let stages: Vec<(&str, u64)> = [
         ("find", t.resolve),
+        ("check", t.recheck),
         ("buy", t.buy),
         ("render", t.render),
         ("print", t.print),

@@ -151,6 +151,7 @@ fn show(status: &Value) {
             count("held")
         ),
     );
+    show_ahead(status);
     let in_doubt: Vec<String> = status["in_doubt"]
         .as_array()
         .into_iter()
@@ -196,6 +197,77 @@ fn show(status: &Value) {
         let text = format!("{}: {}", member(trouble, "code"), member(trouble, "detail"));
         row("look", &say::tone(Tone::Bad, &text));
     }
+}
+
+/// Labels bought ahead: today's count, and what lies here unused.
+fn show_ahead(status: &Value) {
+    let row = |name: &str, text: &str| say::line(&format!("{name:<11} {text}"));
+    let count = |of: &Value, name: &str| of[name].as_u64().unwrap_or(0);
+    let ahead = &status["prefetch"];
+    if count(ahead, "today") > 0 || count(ahead, "daily_cap") > 0 {
+        let mut text = format!(
+            "{} of {} bought today, {} to come",
+            count(ahead, "today"),
+            count(ahead, "daily_cap"),
+            count(ahead, "waiting")
+        );
+        if !ahead["code"].is_null() {
+            text = say::tone(Tone::Look, &format!("{text}: {}", member(ahead, "code")));
+        }
+        row("ahead", &text);
+    }
+    let unused = &status["unused"];
+    if count(unused, "labels") > 0 {
+        let unpriced = match count(unused, "unpriced") {
+            0 => String::new(),
+            n => format!(" and {n} without a price yet"),
+        };
+        row(
+            "unused",
+            &format!(
+                "{} labels, {}{unpriced}",
+                count(unused, "labels"),
+                money(count(unused, "cents"))
+            ),
+        );
+    }
+    for label in unused["list"].as_array().into_iter().flatten() {
+        let price = label["price_cents"]
+            .as_u64()
+            .map_or_else(|| "?".to_owned(), money);
+        let minutes = count(label, "age_s") / 60;
+        let text = format!(
+            "{}  {}  {price}  {} h {:02} min  {}",
+            member(label, "order"),
+            member(label, "courier"),
+            minutes / 60,
+            minutes % 60,
+            member(label, "code")
+        );
+        row("", text.trim_end());
+    }
+    for (name, of) in [
+        ("held", "scan to label, lay ready"),
+        ("live", "scan to label, bought then"),
+    ] {
+        let pace = &status["pace_ms"][name];
+        if count(pace, "n") > 0 {
+            row(
+                "pace",
+                &format!(
+                    "{of}: {} ms, 95 % within {} ms ({} labels)",
+                    count(pace, "median"),
+                    count(pace, "p95"),
+                    count(pace, "n")
+                ),
+            );
+        }
+    }
+}
+
+/// Cents as an amount.
+fn money(cents: u64) -> String {
+    format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 /// A device: its name, how it is, and why it is not as it should be.

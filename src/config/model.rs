@@ -204,6 +204,8 @@ pub struct Starshipit {
     /// (contract 1).
     #[serde(serialize_with = "units::duration")]
     pub settle: Duration,
+    /// When an order is claimed before it is bought.
+    pub claim: Claim,
     /// Accounts; never empty.
     pub accounts: Vec<Account>,
 }
@@ -553,6 +555,11 @@ pub struct Prefetch {
     pub couriers: Vec<String>,
     /// Most purchases a day.
     pub daily_cap: u32,
+    /// Most labels held unused.
+    pub max_held: u32,
+    /// An older one never prints without its re-check.
+    #[serde(serialize_with = "units::duration")]
+    pub max_age: Duration,
     /// Time for the re-check at the scan.
     #[serde(serialize_with = "units::duration")]
     pub recheck: Duration,
@@ -594,11 +601,25 @@ pub struct Web {
 }
 
 /// `[alerts]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alerts {
     /// Where alerts go; such addresses are secrets themselves, so only the host is shown.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "host_only")]
     pub webhook: Option<String>,
+    /// Key of the signature; none: unsigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretRef>,
+    /// Another bench (`web.peers`) may be silent for so long.
+    #[serde(serialize_with = "units::duration")]
+    pub bench_silent_after: Duration,
+    /// A printer may be unable to print for so long.
+    #[serde(serialize_with = "units::duration")]
+    pub printer_down_after: Duration,
+    /// A tracking number may be owed for so long.
+    #[serde(serialize_with = "units::duration")]
+    pub writeback_after: Duration,
+    /// Labels of the Starshipit plan in a month, this bench's part of them; 0: not watched.
+    pub label_quota: u32,
 }
 
 /// `[log]`
@@ -733,6 +754,12 @@ impl Config {
         for (index, hook) in self.webhooks.iter().enumerate() {
             all.push((format!("webhooks[{index}].secret"), &hook.secret));
         }
+        all.extend(
+            self.alerts
+                .secret
+                .iter()
+                .map(|s| ("alerts.secret".into(), s)),
+        );
         all.extend(self.web.token.iter().map(|s| ("web.token".into(), s)));
         all
     }

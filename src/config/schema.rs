@@ -58,6 +58,8 @@ pub(crate) fn config(s: &mut Section<'_>, state_dir: Option<&Path>) -> Config {
         prefetch: s.section("prefetch", |s| Prefetch {
             couriers: s.texts("couriers"),
             daily_cap: s.int("daily_cap", 200, 0..=100_000),
+            max_held: s.int("max_held", 500, 0..=10_000),
+            max_age: s.duration("max_age", 3 * DAY, HOUR..=60 * DAY),
             recheck: s.duration("recheck", 300 * MS, Duration::ZERO..=10 * SECOND),
             unverified: s.word("unverified", Unverified::Print),
             writeback: s.word("writeback", PrefetchWriteback::OnRelease),
@@ -72,6 +74,11 @@ pub(crate) fn config(s: &mut Section<'_>, state_dir: Option<&Path>) -> Config {
         web: s.section("web", web),
         alerts: s.section("alerts", |s| Alerts {
             webhook: s.opt_url("webhook", Loopback::Required),
+            secret: s.opt_secret("secret"),
+            bench_silent_after: s.duration("bench_silent_after", 10 * MINUTE, SECOND..=7 * DAY),
+            printer_down_after: s.duration("printer_down_after", 10 * MINUTE, SECOND..=7 * DAY),
+            writeback_after: s.duration("writeback_after", HOUR, SECOND..=7 * DAY),
+            label_quota: s.int("label_quota", 0, 0..=100_000_000),
         }),
         log: s.section("log", |s| Log {
             format: s.word("format", LogFormat::Auto),
@@ -242,6 +249,7 @@ fn starshipit(s: &mut Section<'_>) -> Starshipit {
         confirm: s.word("confirm", Confirm::Missing),
         request_timeout: s.duration("request_timeout", MINUTE, 100 * MS..=10 * MINUTE),
         settle: s.duration("settle", 90 * SECOND, 100 * MS..=HOUR),
+        claim: s.word("claim", Claim::Auto),
         accounts: s.list("accounts", |s| Account {
             name: s.name("name", None),
             api_key: s.secret("api_key"),

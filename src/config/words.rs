@@ -39,6 +39,17 @@ words! {
     }
 }
 words! {
+    /// When an order is claimed in Starshipit before it is bought.
+    Claim {
+        /// Where stations share a key.
+        Auto = "auto",
+        /// Before every purchase.
+        Always = "always",
+        /// Never.
+        Never = "never",
+    }
+}
+words! {
     /// What a scan does.
     ScanMode {
         /// Ships at once.
@@ -82,6 +93,8 @@ words! {
         Pause = "pause",
         /// A test label.
         Test = "test",
+        /// Ship the next order waiting at this bench (`next_statuses`).
+        PrintNext = "print_next",
         /// Nothing.
         None = "none",
     }

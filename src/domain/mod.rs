@@ -8,6 +8,7 @@ pub mod bitmap;
 pub mod code;
 pub mod command;
 pub mod ids;
+pub mod load;
 pub(crate) mod loose;
 pub mod order;
 pub mod outcome;
@@ -24,10 +25,13 @@ pub use bitmap::Bitmap;
 pub use code::{Code, Explanation, Way};
 pub use command::Command;
 pub use ids::{AccountName, ActId, DocumentId, OrderId, PrinterName};
-pub use order::{Act, ActKind, Order, Page, PageRole, PageState, Proof, Record, Shipment, State};
+pub use load::Load;
+pub use order::{
+    Act, ActKind, AheadDay, Order, Page, PageRole, PageState, Proof, Record, Shipment, State,
+};
 pub use outcome::{Outcome, PrintOutcome, ScanReply, Timings};
 pub use remote::{Bought, CallFailure, DocumentMeta, Parcel, RemoteOrder, RemoteStatus, System};
-pub use sale::{Party, SaleLink, SaleOrder, Shippable};
+pub use sale::{Party, SaleLink, SaleOrder, Shippable, StatusAct};
 pub use scan::{ScanText, Source};
 pub use signal::Signal;
 pub use time::{Moment, Mono, Timestamp};

@@ -74,6 +74,9 @@ pub struct Page {
     /// When that last changed.
     #[serde(rename = "t")]
     pub at: Timestamp,
+    /// Barcodes that the station read from the page it drew, for the verify scan.
+    #[serde(default, rename = "c", skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<String>,
 }
 
 /// How a shipment came to be known here.
@@ -108,6 +111,15 @@ pub struct Shipment {
     pub untracked: bool,
     /// Bought here or elsewhere.
     pub origin: Origin,
+    /// Bought before anybody scanned its order.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ahead: bool,
+    /// It was printed although nobody could be asked whether it is still right (P7).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unverified: bool,
+    /// What it costs, in cents of the account's currency, where Starshipit says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_cents: Option<u64>,
     /// When it reached this station.
     pub at: Timestamp,
 }
@@ -171,6 +183,9 @@ pub struct Intent {
     /// Parcels, courier and service to send with Print Label, when a person gave them.
     #[serde(default, skip_serializing_if = "Choices::is_empty")]
     pub with: Choices,
+    /// Bought ahead: nobody has scanned the order.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ahead: bool,
 }
 
 /// What a person chose for a purchase.
@@ -192,6 +207,11 @@ impl Choices {
     pub fn is_empty(&self) -> bool {
         self.parcels.is_empty() && self.carrier.is_none() && self.service.is_none()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -299,6 +319,9 @@ pub struct Order {
     /// [`crate::domain::RemoteOrder::fingerprint`] at purchase.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fingerprint: String,
+    /// Where the time of its newest printing went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timings: Option<Box<crate::domain::Timings>>,
     /// What people did to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deeds: Vec<Deed>,
@@ -364,7 +387,10 @@ impl Order {
 
     /// Something is still owed for this order: it stays in the journal (contract 10).
     pub fn is_open(&self) -> bool {
-        if self.writebacks.iter().any(Writeback::is_open) {
+        if self.writebacks.iter().any(Writeback::is_open)
+            || self.sale.as_ref().is_some_and(|sale| sale.wanted.is_some())
+            || self.live().any(|s| s.unverified)
+        {
             return true;
         }
         match self.state() {
@@ -512,7 +538,26 @@ pub enum Record {
         /// When the last hand-over list was printed; zero: never.
         #[serde(default)]
         closed: Timestamp,
+        /// Labels bought ahead on the newest day with any.
+        #[serde(default, skip_serializing_if = "AheadDay::is_empty")]
+        ahead: AheadDay,
     },
+}
+
+/// How many labels were bought ahead on a day, counted before each call leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AheadDay {
+    /// The day at the bench, `2026-11-30`.
+    pub day: String,
+    /// By what limits them: a route with a limit of its own, or the bench (empty).
+    pub bought: std::collections::BTreeMap<String, u32>,
+}
+
+impl AheadDay {
+    /// Nothing was ever bought ahead.
+    pub fn is_empty(&self) -> bool {
+        self.bought.is_empty()
+    }
 }
 
 impl Record {

@@ -27,6 +27,9 @@ pub struct Timings {
     /// Finding the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolve: Option<u64>,
+    /// Is the held label still right? (P7)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recheck: Option<u64>,
     /// The courier's call, looks included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buy: Option<u64>,
@@ -36,6 +39,9 @@ pub struct Timings {
     /// First byte to proof, all pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub print: Option<u64>,
+    /// From the scan to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
 }
 
 /// The scan document of product.md section 7.

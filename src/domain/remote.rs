@@ -66,6 +66,8 @@ pub struct RemoteOrder {
     pub label_created: bool,
     /// Hash of address, items × quantity, weight, method and service: contract 6's "changed".
     pub fingerprint: String,
+    /// What its label costs, in cents, where Starshipit says so.
+    pub price_cents: Option<u64>,
 }
 
 impl RemoteOrder {
@@ -89,6 +91,17 @@ pub struct DocumentMeta {
     pub len: u32,
     /// Starshipit's `label_types` entry, e.g. `BlankLabels`; empty when absent.
     pub label_type: String,
+}
+
+/// The `label_type` of packing slips, whatever Starshipit calls them: the configuration's word, by
+/// which they are sent to their printer.
+pub const PACKING_SLIP: &str = "packing-slip";
+
+impl DocumentMeta {
+    /// A packing slip: it came beside the label, not with it.
+    pub fn is_slip(&self) -> bool {
+        self.label_type.eq_ignore_ascii_case(PACKING_SLIP)
+    }
 }
 
 /// A shipment that exists: bought now, or fetched with `reprint`.

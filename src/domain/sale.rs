@@ -54,6 +54,17 @@ pub enum Shippable {
     Cancelled,
 }
 
+impl Shippable {
+    /// What a status word means.
+    pub fn of(status: &str) -> Self {
+        match status {
+            "REJECTED" => Self::Cancelled,
+            "DRAFT" | "AWAITING_STOCK" => Self::OnHold,
+            _ => Self::Yes,
+        }
+    }
+}
+
 /// A sale order as CartonCloud shows it now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SaleOrder {
@@ -88,11 +99,7 @@ pub struct SaleOrder {
 impl SaleOrder {
     /// What its status means for shipping.
     pub fn shippable(&self) -> Shippable {
-        match self.status.as_str() {
-            "REJECTED" => Shippable::Cancelled,
-            "DRAFT" | "AWAITING_STOCK" => Shippable::OnHold,
-            _ => Shippable::Yes,
-        }
+        Shippable::of(&self.status)
     }
 
     /// The text at a dotted path (`details.deliver.address.email`). Numbers and booleans become
@@ -180,6 +187,25 @@ pub struct SaleLink {
     /// `print_when` was seen true and has been acted on; false again when the field says so.
     #[serde(default)]
     pub print_seen: bool,
+    /// [`SaleOrder::fingerprint`] as it was seen last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub seen: String,
+    /// The status whose `on_status` has been noted: once per reach.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reached: String,
+    /// What that status wants and has not got yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<StatusAct>,
+}
+
+/// What reaching a status does (`cartoncloud.on_status`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatusAct {
+    /// Buys its label ahead of the scan.
+    Prefetch,
+    /// Prints.
+    Print,
 }
 
 /// Most path values that the ledger keeps with an order.

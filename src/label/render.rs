@@ -18,6 +18,7 @@ use super::read_back::{self, ReadBackResult};
 use super::{
     Crop, LabelError, Media, PageContent, PageSelect, Policy, RenderedPage, Settings, raw,
 };
+use crate::domain::remote::PACKING_SLIP;
 use crate::domain::{Bitmap, Code, PageRole};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -192,9 +193,6 @@ impl Source<'_> {
         }
     }
 }
-
-/// The label type of packing slips, as the configuration names them.
-const PACKING_SLIP: &str = "packing-slip";
 
 /// Words of a label type that mean a sheet for a person, not for a parcel.
 const DOCUMENT_WORDS: [&str; 8] = [

@@ -57,7 +57,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Contents>, LedgerError> {
     bytes.map(|bytes| understand(&bytes, path)).transpose()
 }
 
-fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
+pub(crate) fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerError> {
     let newer = |found| LedgerError::Newer {
         path: path.to_owned(),
         found,

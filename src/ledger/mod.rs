@@ -401,3 +401,34 @@ impl Drop for Handle {
         self.end();
     }
 }
+
+/// What the journal's reader makes of a file's bytes: for tests with hostile ones.
+#[doc(hidden)]
+pub fn journal_of(bytes: &[u8]) -> Result<usize, LedgerError> {
+    journal::understand(bytes, std::path::Path::new("journal")).map(|found| found.records.len())
+}
+
+/// A journal file with sound checksums around these numbers and payloads: for the same tests, which
+/// would not come past a checksum by chance.
+#[doc(hidden)]
+pub fn journal_with(numbers: [u64; 4], frames: &[(u64, u16, u16, Vec<u8>)]) -> Vec<u8> {
+    let [generation, checkpoint, capacity, first] = numbers;
+    let header = frame::Header {
+        version: frame::JOURNAL_VERSION,
+        generation,
+        checkpoint,
+        capacity,
+        first,
+        ..frame::Header::default()
+    };
+    let mut bytes = header.encode().to_vec();
+    for (sequence, index, of, payload) in frames {
+        let place = frame::Place {
+            index: *index,
+            of: *of,
+        };
+        frame::encode(&mut bytes, generation, *sequence, place, payload);
+    }
+    bytes.extend(header.encode());
+    bytes
+}

@@ -4,7 +4,7 @@
 //! and nothing else is asked. A damaged one may miss records: then index and archive are brought up
 //! first and the highest sequence of all three counts for every key (never "the journal wins").
 
-use crate::domain::{Act, Order, Record, Timestamp};
+use crate::domain::{Act, AheadDay, Order, Record, Timestamp};
 use crate::ledger::core::{Core, Entry, IndexState, entry};
 use crate::ledger::error::LedgerError;
 use crate::ledger::frame::Header;
@@ -35,6 +35,8 @@ pub struct Recovered {
     pub paused: bool,
     /// When the last hand-over list was printed; zero: never.
     pub closed: Timestamp,
+    /// Labels bought ahead on the newest day with any.
+    pub ahead: AheadDay,
     /// Sequence of the bench's record; 0 when there is none.
     pub bench_seq: u64,
     /// Highest act ever heard of; new ones start above it.
@@ -217,10 +219,12 @@ fn recovered(core: &Core, clean: bool) -> Recovered {
                 paused,
                 seq,
                 closed,
+                ahead,
             } => {
                 all.paused = *paused;
                 all.bench_seq = *seq;
                 all.closed = *closed;
+                all.ahead = ahead.clone();
             }
             Record::Order(_) | Record::ActEnded { .. } => {}
         }

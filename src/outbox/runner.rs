@@ -286,7 +286,15 @@ impl Runner {
             self.shared.state().schedule.put_off(&due, now);
             return true;
         };
-        tracing::info!(order = %due.order, n = due.n, sink = %due.sink, result = ?result, "writeback tried");
+        let word = match &result {
+            Delivery::Done { .. } => "done",
+            Delivery::Unsupported { .. } => "unsupported",
+            Delivery::Conflict { .. } => "conflict",
+            Delivery::Retry { .. } => "retry",
+        };
+        tracing::info!(order = %due.order, n = due.n, sink = %due.sink, result = word, "writeback tried");
+        // Their words may hold whatever stands in the order.
+        tracing::debug!(order = %due.order, n = due.n, ?result, "what was said of it");
         self.shared.state().schedule.ended(&due, &result, now);
         let ended = Ended {
             order: due.order,

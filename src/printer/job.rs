@@ -19,7 +19,7 @@ use super::connection::{Heard, Line};
 use super::ipp;
 use super::language::{self, Options};
 use super::settings::{Connection, IppTarget, Language, Limits, Settings, SettingsError};
-use super::status::{MOST, Protocol, Seen, Stock};
+use super::status::{MOST, Protocol, Seen, Stock, Wear};
 use super::verdict::{After, Course, LineEnd, SendEnd, judge};
 use crate::domain::{Bitmap, Code, PrintOutcome, PrinterName, Proof, Timestamp};
 use std::io;
@@ -94,6 +94,10 @@ pub struct PrinterStatus {
     pub detail: String,
     /// Whether it answers status questions; `None` until asked.
     pub back_channel: Option<bool>,
+    /// What a person should see to, and that stops nothing.
+    pub warnings: Vec<String>,
+    /// How far it has run, where it counts.
+    pub wear: Option<Wear>,
 }
 
 /// What earlier pages taught about this printer.
@@ -107,8 +111,11 @@ struct Memory {
     broke: bool,
     /// It has answered a question.
     talks: bool,
-    /// Something that a person should see to, and that stops nothing.
+    /// Something about its labels that a person should see to, and that stops nothing.
     remark: Option<String>,
+    /// The same in the printer's own words.
+    warnings: Vec<&'static str>,
+    wear: Option<Wear>,
     /// It has told how many labels it ever printed.
     counts: bool,
     /// Since when a talking printer is quiet.
@@ -162,6 +169,8 @@ impl Printer {
                 talks: false,
                 counts: false,
                 remark: None,
+                warnings: Vec::new(),
+                wear: None,
                 quiet_since: None,
                 silent_until: None,
                 no_counter_until: None,
@@ -600,18 +609,24 @@ impl Printer {
                     ),
                 })
             }
-            // May be what another program set and not what was measured: told, not refused.
-            Stock::Length(_) => None,
+            // A little less may be another program's doing and is told, not refused; a label that
+            // would run over the next one is not begun.
+            Stock::Length(dots) => self.shorter_than(dots, 6),
         }
     }
 
     /// Labels that seem shorter than the page, for the person who looks at the status.
     fn remark(&self, seen: &Seen) -> Option<String> {
-        let Some(Stock::Length(dots)) = seen.stock else {
-            return None;
-        };
+        match seen.stock {
+            Some(Stock::Length(dots)) => self.shorter_than(dots, 9),
+            _ => None,
+        }
+    }
+
+    /// Labels of less than so many tenths of what the configuration says.
+    fn shorter_than(&self, dots: u32, tenths: u64) -> Option<String> {
         let wanted = self.settings.media_dots().1;
-        (dots * 10 < wanted * 9).then(|| {
+        (u64::from(dots) * 10 < u64::from(wanted) * tenths).then(|| {
             let mm = f64::from(dots) * 25.4 / f64::from(self.settings.dpi.max(1));
             format!(
                 "the printer measures labels of {mm:.0} mm, the configuration says {} mm: calibrate \
@@ -836,6 +851,49 @@ impl Printer {
         }
     }
 
+    /// Asks a printer that counts how far it has run and what it warns of. Costs no label anything: it
+    /// is for quiet times, and is not done while a page is under way or for a silent printer.
+    pub async fn check_up(&self) {
+        let Ok(_turn) = self.turn.try_lock() else {
+            return;
+        };
+        let counts = self.memory().counts && !is_in_future(self.memory().silent_until);
+        let protocol = self.identify().await.ok().and_then(Protocol::of);
+        let Some(protocol) = protocol.filter(|_| counts) else {
+            return;
+        };
+        let (Some(warnings), Some(odometers)) = (protocol.warnings(), protocol.wear_query()) else {
+            return;
+        };
+        let Ok(mut line) = self.connect().await else {
+            return; // the next label says so, or the next look
+        };
+        let budget = self.limits.status;
+        let heard = line
+            .ask(warnings, budget, MOST, |answer| {
+                protocol.is_why_complete(answer)
+            })
+            .await;
+        if let Heard::Bytes(answer) = heard
+            && let Some(warnings) = protocol.parse_warnings(&answer)
+        {
+            self.memory().warnings = warnings;
+        }
+        let heard = line
+            .ask(&odometers, budget, MOST, |answer| {
+                protocol.is_wear_complete(answer)
+            })
+            .await;
+        if let Heard::Bytes(answer) = heard
+            && let Some(wear) = protocol.parse_wear(&answer)
+        {
+            self.memory().wear = Some(wear);
+        }
+        line.finish(budget).await;
+        let known = self.status.borrow().clone();
+        self.publish(known.code.map(|code| (code, known.detail.as_str())));
+    }
+
     /// Looks every 2 s until the printer is ready. Ends by that, or by being dropped.
     pub async fn cured(&self) -> PrinterStatus {
         loop {
@@ -848,20 +906,27 @@ impl Printer {
     }
 
     fn publish(&self, trouble: Option<(Code, &str)>) {
-        let (back_channel, remark) = {
+        let (back_channel, remark, said, wear) = {
             let memory = self.memory();
             let back_channel = if memory.talks {
                 Some(true)
             } else {
                 memory.silent_until.map(|_| false)
             };
-            (back_channel, memory.remark.clone().unwrap_or_default())
+            let remark = memory.remark.clone().unwrap_or_default();
+            (back_channel, remark, memory.warnings.clone(), memory.wear)
         };
+        let warnings = std::iter::once(remark.clone())
+            .filter(|remark| !remark.is_empty())
+            .chain(said.into_iter().map(str::to_owned))
+            .collect();
         let status = PrinterStatus {
             ready: trouble.is_none(),
             code: trouble.map(|(code, _)| code),
             detail: trouble.map_or(remark, |(_, detail)| detail.to_owned()),
             back_channel,
+            warnings,
+            wear,
         };
         self.status.send_if_modified(|known| {
             let is_new = *known != status;

@@ -21,3 +21,25 @@ pub use job::{Job, PageBytes, PrintReport, Printer, PrinterStatus};
 pub use settings::{
     AfterLabel, Connection, IppTarget, Language, Limits, Settings, SettingsError, UsbDevice,
 };
+pub use status::Wear;
+
+/// Whether a printer's answer says something, in every protocol: for tests with hostile ones.
+#[doc(hidden)]
+pub fn hear(answer: &[u8]) -> usize {
+    let all = [
+        Language::Zpl,
+        Language::Epl,
+        Language::Tspl,
+        Language::Escpos,
+        Language::BrotherQl,
+    ];
+    all.into_iter()
+        .filter_map(status::Protocol::of)
+        .filter(|protocol| {
+            let _ = protocol.is_complete(answer, true);
+            let _ = protocol.is_settled(answer);
+            let _ = protocol.parse_why(answer);
+            protocol.parse(answer).is_some()
+        })
+        .count()
+}

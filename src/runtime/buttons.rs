@@ -24,14 +24,12 @@ pub(super) fn start(
     let (tx, rx) = mpsc::channel(BACKLOG);
     let settings = config.buttons.iter().map(settings).collect();
     let buttons = spawn_buttons(settings, Box::new(gpio::inputs), &tx)?;
-    for button in config
-        .buttons
-        .iter()
-        .filter(|b| !b.next_statuses.is_empty())
+    if config.cartoncloud.is_none()
+        && let Some(button) = config.buttons.iter().find(|b| !b.next_statuses.is_empty())
     {
         tracing::warn!(
             button = button.name,
-            "next_statuses needs CartonCloud, which this version does not ask: a press finds nothing waiting"
+            "next_statuses needs [cartoncloud]: a press finds nothing waiting"
         );
     }
     tokio::spawn(forward(rx, config.buttons.clone(), bench, devices, pressed));
@@ -106,6 +104,7 @@ fn press(act: ButtonAct) -> Option<Press> {
         ButtonAct::Cancel => Press::Cancel,
         ButtonAct::Pause => Press::Pause,
         ButtonAct::Test => Press::Test,
+        ButtonAct::PrintNext => Press::Next,
         ButtonAct::None => return None,
     })
 }

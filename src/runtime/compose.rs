@@ -1,11 +1,13 @@
 //! Configuration to the settings of every room (contract 36: each room owns its own).
+//!
+//! Over 500 lines because it is one list of what each room is given.
 
 use super::paper::Head;
 use crate::cartoncloud::{self, CartonCloud};
 use crate::config::model::{self, Config};
 use crate::config::secret::SecretRef;
 use crate::domain::writeback::SALE_ORDER;
-use crate::domain::{Parcel, PrinterName, Require, WritebackRule};
+use crate::domain::{Parcel, PrinterName, Require, StatusAct, WritebackRule};
 use crate::{label, ledger, printer, starshipit, station};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -86,6 +88,11 @@ pub(super) fn station(config: &Config) -> station::Settings {
             .map(|p| p.name.as_str().into())
             .collect(),
         printer_rules,
+        stand_ins: config
+            .printers
+            .iter()
+            .filter_map(|p| Some((p.name.as_str().into(), p.fallback.as_deref()?.into())))
+            .collect(),
         elsewhere: match config.starshipit.on_printed_elsewhere {
             model::OnPrintedElsewhere::Ask => station::Elsewhere::Ask,
             model::OnPrintedElsewhere::PrintOnce => station::Elsewhere::PrintOnce,
@@ -99,10 +106,28 @@ pub(super) fn station(config: &Config) -> station::Settings {
             model::OfflineRelease::Print => station::Release::Print,
         },
         recheck: config.prefetch.recheck,
-        unverified: match config.prefetch.unverified {
-            model::Unverified::Print => station::Unverified::Print,
-            model::Unverified::Hold => station::Unverified::Hold,
+        prefetch_duty: config.station.duties.contains(&model::Duty::Prefetch),
+        print_duty: config.station.duties.contains(&model::Duty::OnStatus),
+        max_held: config.prefetch.max_held,
+        max_age: config.prefetch.max_age,
+        zone: config
+            .station
+            .timezone
+            .as_deref()
+            .and_then(|name| jiff::tz::TimeZone::get(name).ok())
+            .unwrap_or(jiff::tz::TimeZone::UTC),
+        verify: match config.verify.mode {
+            model::VerifyMode::Off => station::Verify::Off,
+            model::VerifyMode::Ask => station::Verify::Ask,
+            model::VerifyMode::Strict => station::Verify::Strict,
         },
+        next: config
+            .buttons
+            .iter()
+            .filter(|button| !button.next_statuses.is_empty())
+            .map(|button| (button.name.clone(), button.next_statuses.clone()))
+            .collect(),
+        tickets: config.signal.ticket,
         presets: config
             .packaging
             .presets
@@ -174,6 +199,8 @@ fn routes(config: &Config) -> Vec<station::Route> {
             customer: route.customer.clone(),
             warehouse: route.warehouse.clone(),
             confirm: route.confirm.map(confirm),
+            on_status: on_status(config, route),
+            ahead: ahead(config, route),
             push: push(config, route),
             writeback: writeback(config, route, &others, &merchants),
             keep: keep.clone(),
@@ -181,6 +208,47 @@ fn routes(config: &Config) -> Vec<station::Route> {
             ..station::Route::plain(&route.account, &route.printer)
         })
         .collect()
+}
+
+/// What statuses do, on a route that may have its own list.
+fn on_status(config: &Config, route: &model::Route) -> BTreeMap<String, StatusAct> {
+    let Some(cloud) = &config.cartoncloud else {
+        return BTreeMap::new();
+    };
+    let acts = route.on_status.as_ref().unwrap_or(&cloud.on_status);
+    acts.iter()
+        .filter_map(|(status, act)| {
+            let act = match act {
+                model::StatusAct::Nothing => return None,
+                model::StatusAct::Prefetch => StatusAct::Prefetch,
+                model::StatusAct::Print => StatusAct::Print,
+            };
+            Some((status.clone(), act))
+        })
+        .collect()
+}
+
+fn ahead(config: &Config, route: &model::Route) -> station::AheadRule {
+    let base = &config.prefetch;
+    let over = route.prefetch.clone().unwrap_or_default();
+    let named = |part: &Option<String>| part.clone().unwrap_or_default();
+    station::AheadRule {
+        couriers: over.couriers.unwrap_or_else(|| base.couriers.clone()),
+        daily_cap: over.daily_cap.unwrap_or(base.daily_cap),
+        counts_as: match over.daily_cap {
+            Some(_) => format!(
+                "{}/{}/{}",
+                named(&route.customer),
+                named(&route.warehouse),
+                route.account
+            ),
+            None => String::new(),
+        },
+        unverified: match over.unverified.unwrap_or(base.unverified) {
+            model::Unverified::Print => station::Unverified::Print,
+            model::Unverified::Hold => station::Unverified::Hold,
+        },
+    }
 }
 
 fn push(config: &Config, route: &model::Route) -> station::PushRule {
@@ -295,7 +363,7 @@ pub(super) fn polled_statuses(config: &Config) -> Vec<String> {
     let Some(cloud) = &config.cartoncloud else {
         return Vec::new();
     };
-    if cloud.print_when.is_some() {
+    if cloud.print_when.is_some() || follows_statuses(config) {
         return Vec::new();
     }
     let mut statuses: Vec<String> = Vec::new();
@@ -310,6 +378,19 @@ pub(super) fn polled_statuses(config: &Config) -> Vec<String> {
         }
     }
     statuses
+}
+
+/// This station has the duty to do what a status of some route asks for. It then follows every
+/// change: also the one by which an order leaves the status, is cancelled or gets another address.
+pub(super) fn follows_statuses(config: &Config) -> bool {
+    let duties = &config.station.duties;
+    routes(config)
+        .iter()
+        .flat_map(|route| route.on_status.values())
+        .any(|act| match act {
+            StatusAct::Print => duties.contains(&model::Duty::OnStatus),
+            StatusAct::Prefetch => duties.contains(&model::Duty::Prefetch),
+        })
 }
 
 pub(super) fn starshipit(
@@ -335,6 +416,26 @@ pub(super) fn starshipit(
         requests_per_second: config.starshipit.requests_per_second,
         stations_sharing_key: config.starshipit.stations_sharing_key,
         request_timeout: config.starshipit.request_timeout,
+        claims: claims(config),
+    })
+}
+
+/// Who claims orders here. The key is this machine's, this state's and this name's: a copied card or a
+/// copied file is another bench as long as one of them differs.
+fn claims(config: &Config) -> Option<starshipit::Claims> {
+    let wanted = match config.starshipit.claim {
+        model::Claim::Auto => config.starshipit.stations_sharing_key > 1,
+        model::Claim::Always => true,
+        model::Claim::Never => false,
+    };
+    wanted.then(|| {
+        let bench = &config.station.name;
+        let place = format!("{bench}\n{}", config.station.state_dir.display());
+        let machine = crate::update::machine::device(&place);
+        starshipit::Claims {
+            bench: bench.clone(),
+            key: starshipit::Claims::key_of(&format!("{machine}\n{place}")),
+        }
     })
 }
 

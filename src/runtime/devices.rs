@@ -3,6 +3,7 @@
 
 use crate::config::model::{Config, ScannerConnection};
 use crate::doctor::fact;
+use crate::domain::Load;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,15 @@ struct State {
     /// Outputs that cannot be used: which, and why.
     dark: BTreeMap<String, String>,
     outputs: Vec<String>,
+    scale: Option<ScaleState>,
+}
+
+#[derive(Debug)]
+struct ScaleState {
+    at: String,
+    state: &'static str,
+    detail: Option<String>,
+    load: Load,
 }
 
 #[derive(Debug)]
@@ -55,6 +65,12 @@ impl Devices {
             buttons: buttons.collect(),
             dark: BTreeMap::new(),
             outputs: Vec::new(),
+            scale: config.scale.hid.as_ref().map(|hid| ScaleState {
+                at: format!("hid:{hid}"),
+                state: "starting",
+                detail: None,
+                load: Load::Unknown,
+            }),
         })))
     }
 
@@ -68,6 +84,28 @@ impl Devices {
 
     pub(super) fn button(&self, name: &str, state: &'static str, detail: Option<String>) {
         set(&mut self.state().buttons, name, state, detail);
+    }
+
+    pub(super) fn scale(&self, state: &'static str, detail: Option<String>, load: Load) {
+        if let Some(scale) = &mut self.state().scale {
+            (scale.state, scale.detail, scale.load) = (state, detail, load);
+        }
+    }
+
+    /// `scale` of the status document; null without one.
+    pub(super) fn show_scale(&self) -> Value {
+        self.state().scale.as_ref().map_or(Value::Null, |scale| {
+            json!({
+                "connection": scale.at,
+                "state": scale.state,
+                "detail": scale.detail,
+                "kg": match scale.load {
+                    Load::Stable(grams) => json!(f64::from(grams) / 1000.0),
+                    Load::Empty => json!(0.0),
+                    Load::Unknown => Value::Null,
+                },
+            })
+        })
     }
 
     /// The outputs there are, and those that cannot be used.

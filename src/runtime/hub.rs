@@ -3,22 +3,38 @@
 //! Long because what every effect costs is seen in one place.
 
 use super::bench::{Bench, Event, Said};
+use super::clock::Clock;
+use super::facts::Pushes;
+use super::metrics::Metrics;
+use super::month::Month;
 use super::paper::Paper;
 use super::sales::{Creation, Sales};
 use crate::domain::{
-    AccountName, ActId, CallFailure, DocumentId, Order, OrderId, Record, RemoteOrder, ScanReply,
-    Signal, Source,
+    AccountName, ActId, CallFailure, Code, DocumentId, DocumentMeta, Order, OrderId, PrinterName,
+    Record, RemoteOrder, ScanReply, Signal, Source,
 };
 use crate::ledger::{Ledger, LedgerError};
 use crate::outbox::Outbox;
 use crate::starshipit::{self, Priority, Starshipit};
-use crate::station::{Effect, Input, LookFor, Lookup, Token};
+use crate::station::{Effect, Input, LookFor, Lookup, PreparedPage, Token};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{mpsc, watch};
+use tracing::{Instrument as _, Span};
 
 /// Documents in memory between "bought" and "in the spool": a few of the largest.
 const MAX_PENDING: usize = 64;
+
+/// Orders at work that have a span of their own.
+const MAX_SPANS: usize = 512;
+
+/// Those who count what happens.
+pub(super) struct Watched {
+    pub metrics: Arc<Metrics>,
+    pub month: Month,
+    pub clock: Clock,
+    pub pushes: Arc<Pushes>,
+}
 
 /// Everything that effects need.
 pub(super) struct Hub {
@@ -33,6 +49,12 @@ pub(super) struct Hub {
     fatal: watch::Sender<Option<String>>,
     /// Set once, before the first order changes.
     outbox: OnceLock<Outbox>,
+    metrics: Arc<Metrics>,
+    month: Month,
+    clock: Clock,
+    /// One span per order that is at work: what is logged in it carries its number and printer.
+    spans: Mutex<HashMap<OrderId, Span>>,
+    pushes: Arc<Pushes>,
 }
 
 impl Hub {
@@ -43,7 +65,14 @@ impl Hub {
         paper: Paper,
         sales: Sales,
         fatal: watch::Sender<Option<String>>,
+        watched: Watched,
     ) -> Arc<Self> {
+        let Watched {
+            metrics,
+            month,
+            clock,
+            pushes,
+        } = watched;
         Arc::new(Self {
             bench,
             ledger,
@@ -54,6 +83,11 @@ impl Hub {
             pending: Mutex::default(),
             fatal,
             outbox: OnceLock::new(),
+            metrics,
+            month,
+            clock,
+            spans: Mutex::default(),
+            pushes,
         })
     }
 
@@ -73,6 +107,25 @@ impl Hub {
         let mut waiters = lock(&self.waiters);
         waiters.retain(|_, waiter| !waiter.is_closed());
         waiters.insert(token, waiter);
+        drop(waiters);
+        self.metrics.asked(token, self.clock.now().mono);
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    pub(super) fn month(&self) -> &Month {
+        &self.month
+    }
+
+    pub(super) fn sales(&self) -> &Sales {
+        &self.sales
+    }
+
+    /// Why sale orders do not get into Starshipit, when it is not an order's own fault.
+    pub(super) fn push_trouble(&self) -> Option<Code> {
+        self.pushes.trouble()
     }
 
     pub(super) fn feed_watchdog(&self) {
@@ -114,8 +167,9 @@ impl Hub {
                 } => self.answer(token, source, scanned, *reply, last),
                 other => {
                     let hub = Arc::clone(self);
+                    let span = self.span_of(&other);
                     // Boxed: each effect's future is as large as the largest of them.
-                    tokio::spawn(Box::pin(hub.perform(other)));
+                    tokio::spawn(Box::pin(hub.perform(other)).instrument(span));
                 }
             }
         }
@@ -138,12 +192,20 @@ impl Hub {
                 _ => None,
             })
             .collect();
+        for order in &orders {
+            self.note_span(order);
+        }
+        let handed = self.clock.now().mono;
         let commit = self.ledger.commit(records);
         let hub = Arc::clone(self);
         tokio::spawn(async move {
             match commit.await {
                 Ok(()) => {
+                    let now = hub.clock.now();
+                    hub.metrics.durable(now.mono.since(handed));
                     for order in orders {
+                        let parcels = hub.metrics.remembered(&order, now.wall);
+                        hub.month.add(parcels, now.wall);
                         if let Some(outbox) = hub.outbox() {
                             outbox.observe(&order);
                         }
@@ -163,6 +225,42 @@ impl Hub {
                 Err(error) => hub.fail(&format!("the ledger cannot keep records: {error}")),
             }
         });
+    }
+
+    /// The span of an order that is at work; none once nothing is owed for it.
+    fn note_span(&self, order: &Order) {
+        let mut spans = lock(&self.spans);
+        if !order.is_open() {
+            // Its last effects have their own handle.
+            spans.remove(&order.id);
+        } else if !spans.contains_key(&order.id) {
+            if spans.len() >= MAX_SPANS {
+                spans.clear();
+            }
+            let (number, id, printer) = (&order.number, &order.id, &order.printer);
+            let span = tracing::info_span!("order", order = %number, id = %id, printer = %printer);
+            spans.insert(order.id.clone(), span);
+        }
+    }
+
+    fn span_of(&self, effect: &Effect) -> Span {
+        let order = match effect {
+            Effect::Look { order, .. }
+            | Effect::Buy { order, .. }
+            | Effect::Replace { order, .. }
+            | Effect::Clone { order, .. }
+            | Effect::LookRemade { order, .. }
+            | Effect::Store { order, .. }
+            | Effect::Prepare { order, .. }
+            | Effect::Send { order, .. }
+            | Effect::LookNumber { order, .. }
+            | Effect::Create { order, .. } => order,
+            _ => return Span::none(),
+        };
+        lock(&self.spans)
+            .get(order)
+            .cloned()
+            .unwrap_or_else(Span::none)
     }
 
     fn fail(&self, why: &str) {
@@ -193,7 +291,8 @@ impl Hub {
                 within,
             } => {
                 let priority = match why {
-                    LookFor::Number => Priority::Poll,
+                    LookFor::Number | LookFor::Afterwards => Priority::Poll,
+                    LookFor::Ahead | LookFor::Price => Priority::Prefetch,
                     LookFor::Recheck => Priority::Release,
                     LookFor::Act | LookFor::Purchase => Priority::Scan,
                 };
@@ -227,18 +326,29 @@ impl Hub {
                 order_id,
                 reprint,
                 with,
+                ahead,
             } => {
                 let with = (!with.is_empty()).then_some(with);
-                let result = self
-                    .starshipit
-                    .print(&account, order_id, reprint, with.as_ref(), Priority::Scan)
-                    .await;
+                let priority = if ahead {
+                    Priority::Prefetch
+                } else {
+                    Priority::Scan
+                };
+                let result = if reprint {
+                    self.starshipit
+                        .print(&account, order_id, true, with.as_ref(), priority)
+                        .await
+                } else {
+                    self.starshipit
+                        .buy(&account, order_id, with.as_ref(), priority)
+                        .await
+                };
                 let result = result.map(|(bought, documents)| {
                     self.keep(&bought.documents, documents);
                     bought
                 });
                 if let Err(failure) = &result {
-                    tracing::warn!(order = %order, order_id, reprint, ?failure, "print label failed");
+                    tell_failure("print label", &order, failure);
                 }
                 self.bench
                     .tell(Input::Bought {
@@ -304,16 +414,39 @@ impl Hub {
                 courier,
                 tracking,
                 printer,
+                ahead,
             } => {
                 let result = self
                     .paper
                     .prepare(&self.ledger, &documents, &courier, &tracking, &printer)
                     .await;
-                if let Err((code, detail)) = &result {
-                    tracing::warn!(order = %order, %code, detail, "label not usable");
+                match &result {
+                    Ok(_) if ahead => self.paper.shelve(&documents, &printer).await,
+                    Ok(_) => {}
+                    Err((code, detail)) => {
+                        tracing::warn!(order = %order, %code, detail, "label not usable");
+                    }
                 }
                 self.bench
                     .tell(Input::Prepared {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
+            }
+            Effect::Slip {
+                order,
+                account,
+                order_id,
+                printer,
+            } => {
+                let result = self.slip(&account, order_id, &printer).await;
+                if let Err(failure) = &result {
+                    tracing::warn!(order = %order, ?failure, "no packing slip");
+                }
+                self.bench
+                    .tell(Input::SlipCame {
                         order,
                         order_id,
                         result,
@@ -356,6 +489,34 @@ impl Hub {
                 };
                 self.bench.tell(Input::FoundSale { act, result }).await;
             }
+            Effect::FindNext { statuses } => {
+                let result = match self.sales.waiting(&statuses, self.paper.now()).await {
+                    Ok(sales) => {
+                        let mut hits = Vec::with_capacity(sales.len());
+                        for sale in sales {
+                            let known = self.known(&OrderId::cartoncloud(&sale.uuid)).await;
+                            hits.push((sale, known));
+                        }
+                        Ok(hits)
+                    }
+                    Err(failure) => Err(failure),
+                };
+                self.bench.tell(Input::FoundNext { result }).await;
+            }
+            Effect::Archive {
+                order,
+                account,
+                order_id,
+            } => {
+                let result = self.starshipit.archive(&account, order_id).await;
+                self.bench
+                    .tell(Input::Archived {
+                        order,
+                        order_id,
+                        result,
+                    })
+                    .await;
+            }
             Effect::LookNumber {
                 order,
                 account,
@@ -386,8 +547,9 @@ impl Hub {
                 };
                 let result = self.sales.create(creation).await;
                 if let Err(failure) = &result {
-                    tracing::warn!(order = %order, ?failure, "create failed");
+                    tell_failure("create", &order, failure);
                 }
+                self.note_push(result.as_ref().err());
                 self.bench.tell(Input::Created { order, result }).await;
             }
             Effect::ProbeSales => {
@@ -426,6 +588,8 @@ impl Hub {
         reply: ScanReply,
         last: bool,
     ) {
+        self.metrics
+            .answered(token, &source, &reply, last, self.clock.now().mono);
         tracing::info!(
             outcome = ?reply.outcome,
             code = reply.code.map(|code| code.as_str()),
@@ -522,7 +686,10 @@ impl Hub {
             Ok(None) => {
                 tracing::warn!(uuid, "a hook named an order that CartonCloud does not know")
             }
-            Err(failure) => tracing::warn!(uuid, ?failure, "the order of a hook cannot be read"),
+            Err(failure) => {
+                let order = OrderId::cartoncloud(&uuid);
+                tell_failure("read the order of a hook", &order, &failure);
+            }
         }
     }
 
@@ -568,6 +735,32 @@ impl Hub {
         };
         let at = orders.iter().position(linked).unwrap_or_default();
         (at < orders.len()).then(|| orders.swap_remove(at))
+    }
+
+    /// The packing slip of a shipment, in the spool, and its pages.
+    async fn slip(
+        &self,
+        account: &AccountName,
+        order_id: i64,
+        printer: &PrinterName,
+    ) -> Result<(DocumentMeta, Vec<PreparedPage>), CallFailure> {
+        // After whatever a scan waits for: its label comes first.
+        let (meta, bytes) = self
+            .starshipit
+            .packing_slip(account, order_id, Priority::Release)
+            .await?;
+        self.keep(std::slice::from_ref(&meta), vec![bytes]);
+        if !self.store(vec![meta.id.clone()]).await {
+            return Err(CallFailure::NotSent {
+                detail: "the packing slip could not be put into the spool".to_owned(),
+            });
+        }
+        let pages = self
+            .paper
+            .prepare(&self.ledger, std::slice::from_ref(&meta), "", &[], printer)
+            .await
+            .map_err(|(code, detail)| CallFailure::Refused { code, detail })?;
+        Ok((meta, pages))
     }
 
     /// Keeps fresh documents in memory until they are in the spool.
@@ -617,19 +810,48 @@ impl Hub {
         true
     }
 
+    /// Remembers whether pushes come through. An order that is refused for what is in it says nothing
+    /// about the next one.
+    fn note_push(&self, failure: Option<&CallFailure>) {
+        let trouble = match failure {
+            None => None,
+            Some(CallFailure::Refused { code, .. }) => match *code {
+                code @ (Code::StarshipitUnauthorized
+                | Code::CartoncloudUnauthorized
+                | Code::QuotaExhausted
+                | Code::AccountUnknown
+                | Code::ClockNotSet) => Some(code),
+                _ => return,
+            },
+            Some(CallFailure::Throttled { .. }) => Some(Code::RateLimited),
+            Some(CallFailure::NotSent { .. } | CallFailure::Unknown { .. }) => {
+                Some(Code::StarshipitUnreachable)
+            }
+        };
+        self.pushes.created(trouble);
+    }
+
     /// What the ledger keeps, for status and look-ups.
     pub(super) fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
     /// The printers, for status and pictures.
-    pub(super) fn sales(&self) -> &Sales {
-        &self.sales
-    }
-
     pub(super) fn paper(&self) -> &Paper {
         &self.paper
     }
+}
+
+/// A call that failed. Their words may hold an address: they are for debugging only.
+fn tell_failure(call: &str, order: &OrderId, failure: &CallFailure) {
+    let (kind, code) = match failure {
+        CallFailure::NotSent { .. } => ("not sent", None),
+        CallFailure::Unknown { .. } => ("unknown", None),
+        CallFailure::Throttled { .. } => ("throttled", None),
+        CallFailure::Refused { code, .. } => ("refused", Some(code.as_str())),
+    };
+    tracing::warn!(order = %order, call, kind, code, "a call failed");
+    tracing::debug!(order = %order, call, ?failure, "what was said of it");
 }
 
 /// A call within its time; none of its own: the client's.

@@ -280,6 +280,8 @@ mod tests {
             held: 0,
             question: question.then(|| (String::new(), None, String::new())),
             printers: Vec::new(),
+            ahead: crate::station::AheadGlance::default(),
+            pace: crate::station::PaceGlance::default(),
         }
     }
 

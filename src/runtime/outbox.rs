@@ -3,6 +3,7 @@
 use super::bench::Bench;
 use super::clock::Clock;
 use super::compose::ComposeError;
+use super::metrics::Metrics;
 use crate::cartoncloud::CartonCloud;
 use crate::cartoncloud::sinks::{
     Consignment, Fields, OrderDocumentSink, OrderProperties, SaleOrderSink,
@@ -278,6 +279,7 @@ pub(super) fn start<'a>(
     bench: Bench,
     ledger: Ledger,
     owed: impl Iterator<Item = &'a Order>,
+    metrics: Arc<Metrics>,
 ) -> Running {
     let (ended, mut results) = mpsc::channel(RESULTS);
     let settings = outbox::Settings {
@@ -304,6 +306,7 @@ pub(super) fn start<'a>(
             result,
         }) = results.recv().await
         {
+            metrics.delivered(&result);
             bench
                 .tell(Input::Delivered {
                     order,

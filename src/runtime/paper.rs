@@ -4,11 +4,13 @@
 //! after a restart) renders it again from the spool.
 
 use super::clock::Clock;
+use super::shelf::Shelf;
 use crate::domain::{Code, DocumentId, DocumentMeta, PageRole, PrintOutcome, PrinterName};
 use crate::label::{
     Media, PageContent, PageSelect, Policy, ReadBack, ReadBackResult, RenderedPage, Request, Worker,
 };
 use crate::ledger::{DocumentError, Ledger};
+use crate::printer::language::{Options, escpos};
 use crate::printer::{Job, Language, PageBytes, Printer};
 use crate::station::{PageJob, PreparedPage};
 use std::collections::{BTreeMap, HashMap};
@@ -30,6 +32,8 @@ pub(super) struct Paper {
     clock: Clock,
     documents: Mutex<Kept<DocumentId, Arc<Vec<u8>>>>,
     drawn: Mutex<Kept<Drawn, Arc<Vec<RenderedPage>>>>,
+    /// Those that wait for their scan.
+    shelf: Shelf,
 }
 
 /// A document as drawn for one printer's paper.
@@ -41,6 +45,7 @@ impl Paper {
         read_back: ReadBack,
         heads: BTreeMap<PrinterName, Arc<Head>>,
         clock: Clock,
+        shelf: Shelf,
     ) -> Self {
         Self {
             worker,
@@ -49,7 +54,44 @@ impl Paper {
             clock,
             documents: Mutex::new(Kept::default()),
             drawn: Mutex::new(Kept::default()),
+            shelf,
         }
+    }
+
+    /// Keeps drawn documents ready for a scan that comes later.
+    pub(super) async fn shelve(&self, documents: &[DocumentMeta], printer: &PrinterName) {
+        let Some(media) = self.heads.get(printer).map(|head| head.media) else {
+            return;
+        };
+        for document in documents {
+            let key = (document.id.clone(), printer.clone());
+            let Some(pages) = lock(&self.drawn).get(&key) else {
+                continue;
+            };
+            let shelf = self.shelf.clone();
+            let laid =
+                tokio::task::spawn_blocking(move || shelf.put(&key.0, &key.1, media, &pages)).await;
+            match laid {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "this label is drawn again at its scan");
+                }
+                Err(panic) => tracing::error!(error = %panic, "the shelf failed"),
+            }
+        }
+    }
+
+    /// A page is out: its document need not lie ready any more.
+    fn unshelve(&self, job: &PageJob) {
+        let Some(media) = self.heads.get(&job.printer).map(|head| head.media) else {
+            return;
+        };
+        let (shelf, document) = (self.shelf.clone(), job.document.id.clone());
+        let printer = job.printer.clone();
+        // Nobody waits for it.
+        drop(tokio::task::spawn_blocking(move || {
+            shelf.take_away(&document, &printer, media);
+        }));
     }
 
     /// A document's bytes are at hand.
@@ -91,6 +133,7 @@ impl Paper {
                     index: page.index,
                     role: page.role,
                     label_type: document.label_type.clone(),
+                    codes: page.codes.iter().map(|code| code.text.clone()).collect(),
                 });
             }
         }
@@ -161,6 +204,9 @@ impl Paper {
             total_ms = u64::try_from(report.total.as_millis()).unwrap_or(u64::MAX),
             "page"
         );
+        if matches!(report.outcome, PrintOutcome::Printed { .. }) {
+            self.unshelve(&job);
+        }
         report.outcome
     }
 
@@ -169,6 +215,18 @@ impl Paper {
         let head = self.heads.get(printer)?;
         let status = head.printer.status().await;
         (!status.ready).then(|| status.code.unwrap_or(Code::PrinterOffline))
+    }
+
+    /// Asks every printer that counts how worn it is; what it warns of is logged once.
+    pub(super) async fn check_up(&self) {
+        for (name, head) in &self.heads {
+            let before = head.printer.watch().borrow().warnings.clone();
+            head.printer.check_up().await;
+            let now = head.printer.watch().borrow().warnings.clone();
+            for warning in now.iter().filter(|warning| !before.contains(warning)) {
+                tracing::warn!(printer = %name, warning, "printer");
+            }
+        }
     }
 
     /// Now, for what is printed.
@@ -184,22 +242,29 @@ impl Paper {
         codes: &[String],
     ) -> Result<(), Code> {
         let head = self.heads.get(printer).ok_or(Code::PrinterOffline)?;
-        let picture = crate::label::ticket(lines, codes, head.media);
-        self.notice(printer, head, picture).await
+        let content = match head.printer.identify().await {
+            Ok(Language::Escpos) => PageBytes::Raw {
+                language: Language::Escpos,
+                bytes: escpos::ticket(lines, codes, &Options::from(head.printer.settings())),
+            },
+            _ => PageBytes::Picture(crate::label::ticket(lines, codes, head.media)),
+        };
+        self.notice(printer, head, content).await
     }
 
     /// Prints a label that shows what this printer can do.
     pub(super) async fn test_label(&self, printer: &PrinterName, code: &str) -> Result<(), Code> {
         let head = self.heads.get(printer).ok_or(Code::PrinterOffline)?;
         let picture = crate::label::test_label(printer.as_str(), code, head.media);
-        self.notice(printer, head, picture).await
+        self.notice(printer, head, PageBytes::Picture(picture))
+            .await
     }
 
     async fn notice(
         &self,
         printer: &PrinterName,
         head: &Head,
-        picture: crate::domain::Bitmap,
+        content: PageBytes,
     ) -> Result<(), Code> {
         let report = head
             .printer
@@ -209,7 +274,7 @@ impl Paper {
                     page: 1,
                     of: 1,
                     at: self.clock.now().wall,
-                    content: PageBytes::Picture(picture),
+                    content,
                 },
                 || {},
             )
@@ -283,6 +348,13 @@ impl Paper {
                 format!("no printer is named {printer}"),
             ));
         };
+        let (shelf, name, media) = (self.shelf.clone(), key.clone(), head.media);
+        let lay = tokio::task::spawn_blocking(move || shelf.get(&name.0, &name.1, media)).await;
+        if let Ok(Some(pages)) = lay {
+            let pages = Arc::new(pages);
+            lock(&self.drawn).put(key, Arc::clone(&pages));
+            return Ok(pages);
+        }
         let bytes = self.bytes(ledger, &document.id).await?;
         let pages = self
             .worker

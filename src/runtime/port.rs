@@ -1,22 +1,28 @@
 //! The station's side of the web door: requests to inputs, snapshots to documents.
+//!
+//! Over 500 lines because every question of the door is answered in one place.
 
 use super::bench::{Bench, Event, Request, Said};
 use super::checkup;
 use super::clock::Clock;
 use super::devices::Devices;
 use super::hub::Hub;
+use crate::alert::Kind;
 use crate::config::model::Config;
 use crate::domain::outcome::{Candidate, Timings};
-use crate::domain::{Code, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp};
+use crate::domain::{
+    Code, Moment, Order, OrderId, Outcome, PageRole, ScanReply, Source, Timestamp,
+};
 use crate::ledger::Query;
 use crate::station::{Ask, AskKind, Glance, PageJob};
 use crate::web::{self, Call, EventKind, OrderAct, OrdersQuery, Reply, documents};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 /// A scan without `wait` is answered when it is durable, refused or, at the latest, after this.
 const ACCEPT: Duration = Duration::from_secs(9);
@@ -33,6 +39,8 @@ pub(super) struct Port {
     bench: Bench,
     hub: Arc<Hub>,
     clock: Clock,
+    state_dir: PathBuf,
+    alerts: watch::Receiver<Vec<Kind>>,
 }
 
 impl Port {
@@ -43,6 +51,7 @@ impl Port {
         clock: Clock,
         devices: Devices,
         token: SecretString,
+        alerts: watch::Receiver<Vec<Kind>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: config.station.name.clone(),
@@ -52,6 +61,8 @@ impl Port {
             bench,
             hub,
             clock,
+            state_dir: config.station.state_dir.clone(),
+            alerts,
         })
     }
 
@@ -100,6 +111,16 @@ impl Port {
             },
             web::Request::Writebacks(query) => self.writebacks(query).await,
             web::Request::Writeback { id, act, source } => self.writeback(&id, act, source).await,
+            web::Request::Metrics => match self.facts().await {
+                Some(facts) => match self.hub.metrics().text(&facts) {
+                    Ok(text) => Reply::Text(text),
+                    Err(error) => Reply::Failed {
+                        code: Code::Internal,
+                        detail: error.to_string(),
+                    },
+                },
+                None => stopped(),
+            },
             web::Request::Hook { uuid } => self.hook(uuid),
             web::Request::Rest { quiet } => match self.bench.rest(quiet).await {
                 Ok(true) => Reply::Document(json!({ "lease": "granted" })),
@@ -300,6 +321,13 @@ impl Port {
                     "code": code,
                     "detail": status.detail,
                     "proof": status.back_channel.map(|talks| if talks { "confirmed" } else { "sent" }),
+                    "warnings": status.warnings,
+                    "wear": status.wear.map(|wear| json!({
+                        "total_m": metres(wear.total_cm),
+                        "head_m": metres(wear.head_cm),
+                        "since_cleaned_m": metres(wear.head_clean_cm),
+                        "roll_m": metres(wear.roll_cm),
+                    })),
                 })
             })
             .collect();
@@ -318,10 +346,39 @@ impl Port {
             "scanners": scanners,
             "buttons": buttons,
             "lights": lights,
+            "scale": self.devices.show_scale(),
             "question": question,
             "waiting": glance.working,
             "queued": glance.queued,
             "held": glance.held,
+            "prefetch": {
+                "today": glance.ahead.today,
+                "daily_cap": glance.ahead.daily_cap,
+                "code": glance.ahead.limited.then_some(Code::PrefetchLimit),
+                "waiting": glance.ahead.waiting,
+            },
+            "unused": {
+                "labels": glance.ahead.unused,
+                "ready": glance.ahead.ready,
+                "cents": glance.ahead.cents,
+                "unpriced": glance.ahead.unpriced,
+                "list": glance
+                    .ahead
+                    .labels
+                    .iter()
+                    .map(|label| json!({
+                        "order": label.order,
+                        "courier": label.courier,
+                        "age_s": self.now().since(label.since).as_secs(),
+                        "price_cents": label.price_cents,
+                        "code": label.trouble,
+                    }))
+                    .collect::<Vec<_>>(),
+            },
+            "pace_ms": {
+                "held": pace(glance.pace.held),
+                "live": pace(glance.pace.live),
+            },
             "in_doubt": glance.in_doubt,
             "writebacks": {
                 "pending": owed.pending,
@@ -382,6 +439,24 @@ impl Port {
 
     pub(super) fn bench(&self) -> &Bench {
         &self.bench
+    }
+
+    pub(super) fn hub_shared(&self) -> Arc<Hub> {
+        Arc::clone(&self.hub)
+    }
+
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The alerts that are raised.
+    pub(super) fn alerts(&self) -> Vec<Kind> {
+        self.alerts.borrow().clone()
+    }
+
+    /// Now, on both clocks.
+    pub(super) fn moment(&self) -> Moment {
+        self.clock.now()
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -451,8 +526,17 @@ pub(super) fn stopped() -> Reply {
     }
 }
 
+/// Scan to last proof, of the newest labels.
+fn pace(stage: crate::station::Stage) -> Value {
+    json!({ "n": stage.n, "median": stage.median, "p95": stage.p95 })
+}
+
+fn metres(cm: Option<u64>) -> Option<u64> {
+    cm.map(|cm| cm.saturating_add(50) / 100)
+}
+
 /// The one word of contract 24.
-fn state_word(glance: &Glance, sick: bool) -> &'static str {
+pub(super) fn state_word(glance: &Glance, sick: bool) -> &'static str {
     let trouble = glance.printers.iter().any(|(_, code)| code.is_some());
     if glance.draining {
         "draining"

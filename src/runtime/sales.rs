@@ -5,11 +5,16 @@
 use crate::cartoncloud::{self, CartonCloud};
 use crate::domain::order::Choices;
 use crate::domain::push::{self, Rules};
-use crate::domain::{AccountName, CallFailure, Code, RemoteOrder, SaleOrder};
+use crate::domain::{AccountName, CallFailure, Code, RemoteOrder, SaleOrder, Timestamp};
 use crate::starshipit::{Priority, Starshipit};
 use crate::station::Lookup;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// An order waits at a bench for so long at most, in milliseconds: two weeks.
+const WAITS: i64 = 14 * 24 * 3600 * 1000;
+/// Pages of waiting orders that a press reads at most.
+const WAITING_PAGES: u32 = 5;
 
 /// CartonCloud, as the station's effects need it. Cheap to clone.
 #[derive(Clone, Default)]
@@ -72,6 +77,31 @@ impl Sales {
             })
             .collect();
         cloud.search(&texts, Priority::Scan).await
+    }
+
+    /// Sale orders in these statuses that changed within the last weeks.
+    pub(super) async fn waiting(
+        &self,
+        statuses: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<SaleOrder>, CallFailure> {
+        let cloud = self.cloud().ok_or_else(not_configured)?;
+        let filter = cartoncloud::Filter {
+            statuses: statuses.to_vec(),
+            customers: Vec::new(),
+        };
+        let since = Timestamp(now.0.saturating_sub(WAITS).max(0));
+        let mut found = Vec::new();
+        for page in 1..=WAITING_PAGES {
+            let changed = cloud
+                .changed_for(since, &filter, page, Priority::Scan)
+                .await?;
+            found.extend(changed.orders);
+            if changed.is_last {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// One sale order; `None` = CartonCloud does not know it.

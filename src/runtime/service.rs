@@ -4,18 +4,23 @@
 //! work, running calls and pages come to their end, ledger closed, exit 0. A ledger that cannot
 //! keep records ends the process at once: systemd starts it again.
 
+use super::alerts::{self, Alerts};
 use super::bench::{self, Bench};
 use super::clock::{Clock, is_plausible};
 use super::compose::{self, ComposeError};
 use super::devices::Devices;
-use super::hub::Hub;
+use super::facts::Pushes;
+use super::hub::{Hub, Watched};
 use super::lights::{self, Lights};
+use super::metrics::Metrics;
+use super::month::Month;
 use super::outbox;
 use super::paper::Paper;
 use super::port::Port;
 use super::sales::Sales;
+use super::shelf::Shelf;
 use super::watch::Watcher;
-use super::{buttons, card, scanners, tickets, trial};
+use super::{buttons, card, scale, scanners, tickets, trial, warm};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
 use crate::domain::Order;
@@ -25,8 +30,9 @@ use crate::starshipit::{SetupError, Starshipit};
 use crate::station::{Recovered, Station};
 use crate::system::durable;
 use crate::system::gpio;
-use crate::trigger::{self, Buttons, Triggers};
+use crate::trigger::{self, Buttons, Scale, Triggers};
 use crate::web::{self, Serving};
+use crate::webhook::Receiver;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -47,6 +53,8 @@ const CALLS: usize = 64;
 const OUTBOX_GRACE: Duration = Duration::from_secs(10);
 /// How often old orders are forgotten, a little at a time.
 const SWEEP: Duration = Duration::from_secs(600);
+/// Between two looks at how worn printers are.
+const CHECK_UP: Duration = Duration::from_secs(300);
 
 /// Reads a secret by its configuration key and its reference.
 pub type ReadSecret =
@@ -142,6 +150,7 @@ pub struct Running {
     serving: Serving,
     triggers: Triggers,
     buttons: Buttons,
+    scale: Option<Scale>,
     lights: Lights,
 }
 
@@ -177,7 +186,18 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         vec!["render-worker".to_owned()],
         label.clone(),
     );
-    let paper = Paper::new(worker, label.read_back, compose::heads(&config)?, clock);
+    let shelf = Shelf::open(
+        state_dir.join("drawn"),
+        &format!("{label:?}"),
+        usize::try_from(config.prefetch.max_held).unwrap_or(usize::MAX),
+    );
+    let paper = Paper::new(
+        worker,
+        label.read_back,
+        compose::heads(&config)?,
+        clock,
+        shelf,
+    );
     let trusted = is_plausible(now.wall);
     if !trusted {
         tracing::warn!(
@@ -185,6 +205,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             "the clock shows a time that cannot be"
         );
     }
+    let receiver = alerts_receiver(&config, &options.secret)?;
     let cloud = compose::cartoncloud(&config, &options.secret)?;
     let fields = compose::field_maps(&config)?;
     let sinks = outbox::sinks(&config, cloud.as_ref(), &ledger, &options.secret, clock)?;
@@ -200,6 +221,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
             paused: recovered.paused,
             bench_seq: recovered.bench_seq,
             closed: recovered.closed,
+            ahead: recovered.ahead,
             highest_act: recovered.highest_act,
             clock_trusted: trusted,
         },
@@ -208,6 +230,8 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let (bench, messages) = bench::channel();
     let (fatal, fatal_rx) = watch::channel(None);
     let (drain, drain_rx) = watch::channel(false);
+    let pushes = Arc::new(Pushes::default());
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let hub = Hub::new(
         bench.clone(),
         ledger.clone(),
@@ -215,9 +239,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         paper,
         sales.clone(),
         fatal,
+        Watched {
+            metrics: Arc::clone(&metrics),
+            month: Month::open(state_dir, config.station.timezone.as_deref()),
+            clock,
+            pushes: Arc::clone(&pushes),
+        },
     );
     // Before the loop: no order may become durable unseen.
-    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter());
+    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter(), metrics);
     drop(owed);
     hub.show_to(outbox.outbox.clone());
     let station = tokio::spawn(bench::run(
@@ -231,6 +261,15 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     ));
     sweep(ledger.clone(), clock, drain_rx.clone());
     card::count(state_dir.clone(), clock, drain_rx.clone());
+    if let Some(route) = config.routes.first() {
+        tokio::spawn(warm::keep(
+            bench.clone(),
+            starshipit.clone(),
+            route.account.as_str().into(),
+            drain_rx.clone(),
+        ));
+    }
+    check_up(&hub, drain_rx.clone());
     watch_services(
         &config,
         Watcher {
@@ -246,6 +285,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
                 .map_or(Duration::MAX, |cloud| cloud.poll_interval),
             statuses: compose::polled_statuses(&config),
             mark: state_dir.join("cartoncloud-poll.json"),
+            pushes,
         },
         &drain_rx,
     );
@@ -255,6 +295,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Some(reference) => (options.secret)("web.token", reference)?,
         None => web::token::load_or_make(&config.station.state_dir)?,
     };
+    let (raised, alerts) = watch::channel(Vec::new());
     let port = Port::new(
         &config,
         bench.clone(),
@@ -262,8 +303,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         clock,
         devices.clone(),
         token.clone(),
+        alerts,
     );
     port.open(calls, events);
+    let alerts = Alerts::new(&config, receiver, raised);
+    tokio::spawn(alerts.run(Arc::clone(&port), drain_rx.clone()));
     let hook_secret = config
         .cartoncloud
         .as_ref()
@@ -293,6 +337,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Arc::clone(&pressed),
     );
     let buttons = buttons::start(&config, bench.clone(), devices.clone(), pressed)?;
+    let scale = scale::start(&config, bench.clone(), devices.clone())?;
     let triggers = scanners::start(&config, bench.clone(), devices.clone()).await?;
     let ready = Ready {
         event: "ready",
@@ -325,6 +370,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         serving,
         triggers,
         buttons,
+        scale,
         lights,
     })
 }
@@ -363,6 +409,7 @@ impl Running {
         // No new scans; requests that wait for what is under way are answered.
         drop(self.triggers);
         drop(self.buttons);
+        drop(self.scale);
         // Results of writebacks reach the station while it still keeps records.
         self.outbox.stop(OUTBOX_GRACE).await;
         self.drain.send_replace(true);
@@ -386,12 +433,25 @@ fn watch_services(config: &Config, watcher: Watcher, drain: &watch::Receiver<boo
         .cartoncloud
         .as_ref()
         .is_some_and(|cloud| cloud.print_when.is_some());
-    if prints || config.station.duties.contains(&Duty::Push) {
+    if prints || compose::follows_statuses(config) || config.station.duties.contains(&Duty::Push) {
         tokio::spawn(watcher.clone().poll(drain.clone()));
     }
     if config.station.duties.contains(&Duty::Reconcile) {
         tokio::spawn(watcher.reconcile(drain.clone()));
     }
+}
+
+/// Asks printers that count how worn they are, while nothing prints.
+fn check_up(hub: &Arc<Hub>, mut drain: watch::Receiver<bool>) {
+    let hub = Arc::clone(hub);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(CHECK_UP) => hub.paper().check_up().await,
+                _ = drain.changed() => return,
+            }
+        }
+    });
 }
 
 /// Forgets old orders a little at a time.
@@ -410,6 +470,19 @@ fn sweep(ledger: Ledger, clock: Clock, mut drain: watch::Receiver<bool>) {
             }
         }
     });
+}
+
+/// Whom to tell of what is wrong.
+fn alerts_receiver(config: &Config, secret: &ReadSecret) -> Result<Option<Receiver>, ComposeError> {
+    let key = config
+        .alerts
+        .secret
+        .as_ref()
+        .map(|reference| secret("alerts.secret", reference))
+        .transpose()?;
+    alerts::receiver(config, key).map_err(|why| ComposeError::Sink {
+        why: format!("alerts.webhook: {why}"),
+    })
 }
 
 /// The ready line, also for whoever comes later (contract 18).

@@ -6,6 +6,7 @@
 
 use super::bench::Bench;
 use super::clock::Clock;
+use super::facts::Pushes;
 use super::sales::Sales;
 use crate::cartoncloud::watch::{Watch, poll_once};
 use crate::cartoncloud::{Filter, Lookup};
@@ -19,6 +20,7 @@ use crate::station::{Input, Settings};
 use crate::system::durable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -52,6 +54,8 @@ pub(super) struct Watcher {
     pub(super) statuses: Vec<String>,
     /// Where the mark is kept.
     pub(super) mark: PathBuf,
+    /// Learns whether CartonCloud can be asked.
+    pub(super) pushes: Arc<Pushes>,
 }
 
 impl Watcher {
@@ -80,6 +84,7 @@ impl Watcher {
         loop {
             let more = match poll_once(cloud, &mut watch, &filter, self.clock.now().wall).await {
                 Ok(polled) => {
+                    self.pushes.polled(None);
                     if trouble.take().is_some() {
                         tracing::info!("CartonCloud answers again");
                     }
@@ -91,9 +96,11 @@ impl Watcher {
                 Err(failure) => {
                     let code = failure.code_of(System::Cartoncloud);
                     if trouble != Some(code) {
-                        tracing::warn!(%code, ?failure, "CartonCloud cannot be polled");
+                        tracing::warn!(%code, "CartonCloud cannot be polled");
+                        tracing::debug!(?failure, "what was said of it");
                     }
                     trouble = Some(code);
+                    self.pushes.polled(trouble);
                     let wait = match failure {
                         CallFailure::Throttled {
                             retry_after: Some(wait),

@@ -74,7 +74,10 @@ impl Starshipit {
         }
         let orders = good?.reply.into_orders();
         match orders.into_iter().find(|o| o.order_id.0 == Some(order_id)) {
-            Some(order) => Ok(Some(order)),
+            Some(order) => {
+                self.note(&order);
+                Ok(Some(order))
+            }
             // Not the same as "no such order": nothing may be concluded from it.
             None => Err(CallFailure::Unknown {
                 detail: format!("asked for order {order_id}, answered without it"),
@@ -148,6 +151,28 @@ impl Starshipit {
     ) -> Result<RemoteOrder, CallFailure> {
         self.copy(account, "/api/orders/shipment/clone", order_id)
             .await
+    }
+
+    /// Archives a printed order that nobody ships; one that is archived already is fine. There is no
+    /// void: the courier may bill it.
+    ///
+    /// # Errors
+    /// As [`CallFailure`]. It may be asked again.
+    pub async fn archive(&self, account: &AccountName, order_id: i64) -> Result<(), CallFailure> {
+        let path = format!("/api/orders/archive?order_id={order_id}");
+        // Two descriptions of it differ in where the id stands.
+        let body = json!({ "order_id": order_id });
+        match self
+            .write(account, &path, &body, MAX_REPLY, Priority::Scan)
+            .await
+        {
+            Err(CallFailure::Refused {
+                code: Code::OrderCancelled,
+                ..
+            })
+            | Ok(_) => Ok(()),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn copy(

@@ -269,7 +269,11 @@ impl Starshipit {
         if reply.is_garbled() {
             return Err(garbled());
         }
-        Ok(reply.into_orders().into_iter().next())
+        let order = reply.into_orders().into_iter().next();
+        if let Some(order) = &order {
+            self.note(order);
+        }
+        Ok(order)
     }
 
     async fn search(

@@ -50,6 +50,7 @@ pub(crate) fn order(account: &AccountName, order: &Order) -> Option<RemoteOrder>
         ),
         label_created: packages().any(|p| wire::date(&p.label_created_date).is_some()),
         fingerprint: fingerprint(order),
+        price_cents: order.total_shipping_price.0.and_then(cents),
     })
 }
 
@@ -73,6 +74,17 @@ fn status(word: &str) -> RemoteStatus {
 fn carrier(code: &Text) -> Option<String> {
     code.owned()
         .filter(|c| !matches!(c.as_str(), "-1" | "0") && !c.eq_ignore_ascii_case("none"))
+}
+
+/// A price in cents; zero is how "not known yet" is written right after print.
+fn cents(price: f64) -> Option<u64> {
+    let cents = (price * 100.0).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be between one cent and ten million"
+    )]
+    (1.0..=1e9).contains(&cents).then_some(cents as u64)
 }
 
 fn positive(value: Option<f64>) -> f64 {

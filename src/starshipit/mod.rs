@@ -9,6 +9,7 @@
 //! and in no log, error or debug output. Reference: api/starshipit.md.
 
 mod calls;
+mod claim;
 mod create;
 mod document;
 mod find;
@@ -22,10 +23,11 @@ mod wire;
 
 pub use crate::system::limiter::Priority;
 pub use calls::{Offer, RecentlyPrinted};
+pub use claim::Claims;
 pub use find::{FindResult, Lookup};
-pub use slip::PACKING_SLIP;
 
 use crate::domain::AccountName;
+use crate::system::calls::Calls;
 use crate::system::http;
 use crate::system::limiter::Limiter;
 
@@ -49,6 +51,8 @@ pub struct Settings {
     pub stations_sharing_key: u32,
     /// Longest wait for a reply, from the first byte sent to the last received.
     pub request_timeout: Duration,
+    /// Claim an order before it is bought: where benches share an account.
+    pub claims: Option<Claims>,
 }
 
 /// One Starshipit account.
@@ -105,6 +109,8 @@ struct Inner {
     base: String,
     accounts: BTreeMap<AccountName, Account>,
     request_timeout: Duration,
+    calls: Calls,
+    claims: Option<claim::Desk>,
 }
 
 struct Account {
@@ -156,8 +162,24 @@ impl Starshipit {
                 base: base.as_str().trim_end_matches('/').to_owned(),
                 accounts,
                 request_timeout: settings.request_timeout,
+                calls: Calls::default(),
+                claims: settings.claims.map(claim::Desk::new),
             }),
         })
+    }
+
+    /// Calls since the start, by how they ended.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.inner.calls.counts()
+    }
+
+    /// Sends that each account could make at once, and how many one window takes. Accounts with the
+    /// same subscription key share them.
+    pub fn budgets(&self) -> impl Iterator<Item = (&AccountName, usize, usize)> {
+        self.inner
+            .accounts
+            .iter()
+            .map(|(name, account)| (name, account.limiter.left(), account.limiter.slots()))
     }
 
     /// The accounts this client has keys for.
@@ -184,4 +206,28 @@ fn header(secret: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// What the client makes of a reply, in words: for tests with hostile ones.
+#[doc(hidden)]
+pub fn hear(status: u16, body: &[u8]) -> String {
+    let raw = reply::Raw {
+        status,
+        retry_after: None,
+        body: body.to_vec(),
+    };
+    let account = AccountName::from("main");
+    let heard = || reply::judge(&raw, &str::to_owned).map(|good| good.reply);
+    match heard().and_then(|reply| Ok((reply, heard()?))) {
+        Ok((reply, again)) => {
+            let (bought, documents) = mapping::bought(1, reply);
+            let orders: Vec<_> = again
+                .into_orders()
+                .iter()
+                .map(|order| mapping::order(&account, order))
+                .collect();
+            format!("{bought:?} {} {orders:?}", documents.len())
+        }
+        Err(bad) => format!("{:?}", bad.failure),
+    }
 }

@@ -6,6 +6,7 @@
 use crate::domain::{AccountName, CallFailure, Code};
 use crate::starshipit::reply::{Again, Bad, Good, Raw, judge};
 use crate::starshipit::{Account, Priority, Starshipit};
+use crate::system::calls::CallEnd;
 use crate::system::http::{self, Trouble, percent_encode};
 use crate::system::limiter::{Refusal, chance};
 use reqwest::header::{ACCEPT, HeaderValue};
@@ -78,6 +79,20 @@ impl Starshipit {
             .map_err(|bad| bad.failure)
     }
 
+    /// A PUT, sent once.
+    pub(crate) async fn change(
+        &self,
+        account: &AccountName,
+        path: &str,
+        body: &Value,
+        limit: usize,
+        priority: Priority,
+    ) -> Result<Good, CallFailure> {
+        self.send_body(Method::PUT, account, path, body, limit, priority)
+            .await
+            .map_err(|bad| bad.failure)
+    }
+
     /// The same, with all that is known of a failure.
     pub(crate) async fn write_or(
         &self,
@@ -87,10 +102,23 @@ impl Starshipit {
         limit: usize,
         priority: Priority,
     ) -> Result<Good, Bad> {
+        self.send_body(Method::POST, account, path, body, limit, priority)
+            .await
+    }
+
+    async fn send_body(
+        &self,
+        method: Method,
+        account: &AccountName,
+        path: &str,
+        body: &Value,
+        limit: usize,
+        priority: Priority,
+    ) -> Result<Good, Bad> {
         let never = |failure| Bad::new(failure, Again::Never);
         let holder = self.holder(account).map_err(never)?;
         let url = self.url(path, &[]).map_err(never)?;
-        let mut request = Request::new(Method::POST, url);
+        let mut request = Request::new(method, url);
         request.headers_mut().insert(
             reqwest::header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
@@ -124,7 +152,12 @@ impl Starshipit {
             };
             Bad::new(CallFailure::Throttled { retry_after }, Again::Never)
         })?;
-        let result = match http::exchange(&self.inner.http, request, limit).await {
+        let exchanged = http::exchange(&self.inner.http, request, limit).await;
+        self.inner.calls.count(match &exchanged {
+            Ok(raw) => CallEnd::Status(raw.status),
+            Err(trouble) => trouble.end(),
+        });
+        let result = match exchanged {
             Ok(raw) => {
                 let raw = Raw {
                     status: raw.status,
@@ -224,7 +257,7 @@ fn scrub(secrets: &[HeaderValue], text: &str) -> String {
 }
 
 /// How long a call waits for its turn before it is given up as "slow down".
-fn patience(priority: Priority) -> Duration {
+pub(super) fn patience(priority: Priority) -> Duration {
     match priority {
         Priority::Scan | Priority::Release => Duration::from_secs(30),
         Priority::Writeback | Priority::Poll | Priority::Prefetch => Duration::from_secs(300),

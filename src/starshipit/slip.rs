@@ -1,14 +1,11 @@
 //! Packing slips: paper that goes into the parcel. The call makes a PDF and changes nothing.
 
+use crate::domain::remote::PACKING_SLIP;
 use crate::domain::{AccountName, CallFailure, DocumentId, DocumentMeta};
 use crate::starshipit::send::MAX_LABELS;
 use crate::starshipit::{Priority, Starshipit, mapping};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-
-/// The `label_type` of packing slips, whatever Starshipit calls them: the configuration's word, by
-/// which they are sent to their printer.
-pub const PACKING_SLIP: &str = "packing-slip";
 
 impl Starshipit {
     /// The packing slip of an order, as a document and its bytes. May be asked again at any time.

@@ -152,12 +152,15 @@ pub(crate) struct Order {
     pub(crate) items: List<Object<Item>>,
     pub(crate) packages: List<Object<Package>>,
     pub(crate) events: List<Object<Event>>,
+    pub(crate) metadatas: List<Object<Metadata>>,
     /// Lists only.
     pub(crate) tracking_number: Text,
     /// Lists only.
     pub(crate) tracking_numbers: List<Text>,
     /// Recently printed: when.
     pub(crate) date: Text,
+    /// In the account's currency; may come after the label.
+    pub(crate) total_shipping_price: Num,
 }
 
 /// Where it goes.
@@ -204,6 +207,14 @@ pub(crate) struct Package {
 #[serde(default)]
 pub(crate) struct Event {
     pub(crate) time: Text,
+}
+
+/// A word that somebody keeps with an order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Metadata {
+    pub(crate) metafield_key: Text,
+    pub(crate) value: Text,
 }
 
 /// A courier's offer.

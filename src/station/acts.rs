@@ -45,6 +45,7 @@ impl Station {
                 began: kind,
                 resumed: false,
                 announce: false,
+                ticket: false,
                 took_over: false,
                 checked: false,
                 sought: false,
@@ -156,6 +157,11 @@ impl Station {
         super::paper::remember(records, out);
         self.was_newest(&running.act.source, id, running.order.as_ref());
         reply.timings_ms = running.timings;
+        let total = self.now.mono.since(running.since).as_millis();
+        reply.timings_ms.total = u64::try_from(total).ok();
+        if reply.outcome == Outcome::Printed && !running.resumed {
+            self.pace.note(&reply.timings_ms);
+        }
         if let Some(order) = running.order.as_ref().and_then(|id| self.orders.get(id)) {
             reply.order.get_or_insert_with(|| order.number.clone());
             if reply.tracking.is_empty() {
@@ -284,6 +290,8 @@ impl Station {
         }
         if let (Some(link), Some(was)) = (&mut order.sale, &before.sale) {
             link.print_seen = was.print_seen;
+            link.wanted = was.wanted;
+            link.reached.clone_from(&was.reached);
         }
         order.order_id = before.order_id;
         order.intent = before.intent;

@@ -38,6 +38,7 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        self.give_up_proof(&source, now, out);
         let context = self.context(&source, now);
         context.question = None;
         context.armed = None;
@@ -87,6 +88,9 @@ impl Station {
         let mut dropped = 0;
         for id in waiting {
             dropped += usize::from(self.drop_act(id, now, out).is_some());
+        }
+        if dropped == 0 && self.drop_held(token, text, &source, now, out) {
+            return;
         }
         let reply = if dropped > 0 {
             ScanReply::new(Outcome::Ignored, format!("{text} is dropped."))

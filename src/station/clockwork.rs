@@ -21,8 +21,10 @@ impl Station {
                 self.run_due(&id, now, out);
             }
             self.check_printers(now, out);
+            self.fetch_slips(now, out);
             self.try_network(now, out);
             self.look_for_numbers(now, out);
+            self.tend_orders(now, out);
         }
         self.show_working(now, out);
         self.expire_queued(now, out);
@@ -75,12 +77,14 @@ impl Station {
             return;
         }
         self.forget_at = now.mono.plus(FORGET);
-        let mut kept: BTreeSet<&OrderId> = self.jobs.keys().collect();
+        let mut kept: BTreeSet<&OrderId> = self.jobs.keys().chain(self.slips.keys()).collect();
         kept.extend(self.running.values().filter_map(|r| r.order.as_ref()));
         kept.extend(self.contexts.values().flat_map(|c| {
             let asked = c.question.iter().map(|q| &q.order);
+            let unproven = c.unproven.iter().map(super::verify::Unproven::order);
             let armed = c.armed.iter().filter_map(|(_, order, _)| order.as_ref());
             asked
+                .chain(unproven)
                 .chain(armed)
                 .chain(c.last_order.iter().map(|(id, _)| id))
         }));
@@ -99,6 +103,9 @@ impl Station {
         let orders = &self.orders;
         self.touched.retain(|id, _| orders.contains_key(id));
         self.unbacked.retain(|id, _| orders.contains_key(id));
+        for line in self.lines.values_mut() {
+            line.unfit.retain(|id| orders.contains_key(id));
+        }
         self.push_pause.retain(|_, until| now.mono < *until);
     }
 }

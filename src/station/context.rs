@@ -164,8 +164,9 @@ impl Station {
         if closed && self.contexts.values().all(|c| c.question.is_none()) {
             out.push(Effect::Signal(Signal::Ready));
         }
-        self.contexts
-            .retain(|_, context| now.mono.since(context.touched) < IDLE);
+        self.contexts.retain(|_, context| {
+            context.unproven.is_some() || now.mono.since(context.touched) < IDLE
+        });
     }
 
     pub(super) fn closed_for_work(&self) -> Option<Code> {

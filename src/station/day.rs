@@ -161,6 +161,7 @@ impl Station {
             seq: self.bench_seq,
             paused: self.paused,
             closed: self.closed_at,
+            ahead: self.ahead_day.clone(),
         }
     }
 }

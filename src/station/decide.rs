@@ -25,6 +25,11 @@ impl Station {
         let Some(job) = self.jobs.get(id) else {
             return true;
         };
+        if job.waiting == Waiting::Ahead {
+            // Nobody's look, and after everything else: a scan makes its own.
+            self.jobs.remove(id);
+            return true;
+        }
         if job.act == Some(act) {
             return true;
         }
@@ -233,6 +238,7 @@ impl Station {
             ActKind::Ship | ActKind::Redo | ActKind::NextParcel => {}
         }
         let with = completed(with, remote);
+        let with = self.weighed(id, with, remote);
         if let Some(code) = self.missing(id, &with, remote, confirmed) {
             self.ask_before(act, id, code, with, remote, now, out);
             return;
@@ -251,14 +257,9 @@ impl Station {
         if self.settings.mode == ScanMode::Arm && !confirmed {
             return Some(None);
         }
-        let weightless = if with.parcels.is_empty() {
-            !remote.has_weight()
-        } else {
-            with.parcels.iter().any(|p| p.weight_kg <= 0.0)
-        };
         match self.confirm_of(id) {
             Confirm::Never => None,
-            _ if weightless => Some(Some(Code::WeightMissing)),
+            _ if super::weigh::is_weightless(with, remote) => Some(Some(Code::WeightMissing)),
             Confirm::Always if !confirmed => Some(None),
             Confirm::Missing | Confirm::Always => None,
         }
@@ -466,6 +467,11 @@ impl Station {
             .then(|| self.change(id, now, |order| order.standing = Standing::Resting))
             .flatten();
         self.work_on(act, id, now);
+        // Bought before anybody stood here with it: the re-check comes before the paper.
+        self.job(id, now).unchecked = self
+            .orders
+            .get(id)
+            .is_some_and(|o| o.intent.is_none() && super::ahead::is_unused(o).is_some());
         if let Some(running) = self.running.get_mut(&act) {
             running.act.kind = ActKind::Ship;
             running.took_over = true;

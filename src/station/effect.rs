@@ -110,6 +110,8 @@ pub enum Effect {
         reprint: bool,
         /// What a person chose.
         with: Choices,
+        /// Nobody stands at the bench for it: it goes after everything else.
+        ahead: bool,
     },
     /// Replace: exactly one request.
     Replace {
@@ -171,6 +173,19 @@ pub enum Effect {
         tracking: Vec<String>,
         /// Printer of the label pages.
         printer: PrinterName,
+        /// Nobody waits for it: its pages are kept ready for a scan that comes later.
+        ahead: bool,
+    },
+    /// Fetch the packing slip of a shipment, put it into the spool, fsynced, and draw its pages.
+    Slip {
+        /// For which order.
+        order: OrderId,
+        /// Account.
+        account: AccountName,
+        /// Which Starshipit order's.
+        order_id: i64,
+        /// Printer that it is for.
+        printer: PrinterName,
     },
     /// Send one page to its printer.
     Send {
@@ -189,6 +204,20 @@ pub enum Effect {
     Probe(AccountName),
     /// Ask whether CartonCloud answers again.
     ProbeSales,
+    /// Ask CartonCloud which sale orders are in these statuses.
+    FindNext {
+        /// Statuses.
+        statuses: Vec<String>,
+    },
+    /// Archive a Starshipit order that nobody ships. It may be asked for again.
+    Archive {
+        /// For which order.
+        order: OrderId,
+        /// Account.
+        account: AccountName,
+        /// Starshipit's id.
+        order_id: i64,
+    },
     /// Ask the ledger for every order that changed then or later.
     Tally {
         /// When the last hand-over list was made.

@@ -23,12 +23,14 @@ impl Station {
         let job = self.job(id, now);
         job.waiting = Waiting::Reply;
         job.fetches += 1;
+        let ahead = job.ahead && job.act.is_none();
         out.push(Effect::Buy {
             order: id.clone(),
             account,
             order_id,
             reprint: true,
             with: Choices::default(),
+            ahead,
         });
     }
 
@@ -75,8 +77,13 @@ impl Station {
             }
             Err(CallFailure::NotSent { .. } | CallFailure::Unknown { .. }) => {
                 // Bought, and its number is kept: the scan waits for the network like any other.
-                self.went_offline(now);
                 let act = self.jobs.remove(id).and_then(|job| job.act);
+                if act.is_some() {
+                    self.went_offline(now);
+                } else {
+                    // A call that goes after all others may only have lost its turn.
+                    self.pause_pushes(id, super::push::PAUSE, now);
+                }
                 let record = self.change(id, now, |order| order.standing = Standing::Resting);
                 paper::remember(record.into_iter().collect(), out);
                 if let Some(act) = act {
@@ -203,14 +210,20 @@ impl Station {
 /// and its pages cannot be matched.
 fn take_documents(shipment: &mut Shipment, bought: &Bought) -> bool {
     shipment.stored = false;
-    if shipment.documents == bought.documents {
+    // A packing slip stands behind them and came by itself.
+    let labels = shipment.documents.iter().filter(|d| !d.is_slip()).count();
+    let (known, slip) = shipment.documents.split_at(labels);
+    if known == bought.documents {
         return true;
     }
+    let mut documents = bought.documents.clone();
     if shipment.pages.iter().all(|p| p.state == PageState::Todo) {
         shipment.pages.clear();
-    } else if shipment.documents.len() != bought.documents.len() {
+    } else if labels != bought.documents.len() {
         return false;
+    } else {
+        documents.extend_from_slice(slip);
     }
-    shipment.documents.clone_from(&bought.documents);
+    shipment.documents = documents;
     true
 }

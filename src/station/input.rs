@@ -1,8 +1,8 @@
 //! Facts that the core is told.
 
 use crate::domain::{
-    AccountName, ActId, Bought, CallFailure, Code, Delivery, Order, OrderId, PageRole,
-    PrintOutcome, PrinterName, RemoteOrder, SaleOrder, ScanText, Source,
+    AccountName, ActId, Bought, CallFailure, Code, Delivery, DocumentMeta, Load, Order, OrderId,
+    PageRole, PrintOutcome, PrinterName, RemoteOrder, SaleOrder, ScanText, Source,
 };
 
 /// Ties an answer to the request that waits for it (an HTTP call, a scanner that beeps back).
@@ -121,6 +121,20 @@ pub enum Input {
         /// Sale orders that fit, with what the ledger knows of each.
         result: Result<Vec<(SaleOrder, Option<Order>)>, CallFailure>,
     },
+    /// Answer to [`super::Effect::FindNext`].
+    FoundNext {
+        /// Sale orders in those statuses, with what the ledger knows of each.
+        result: Result<Vec<(SaleOrder, Option<Order>)>, CallFailure>,
+    },
+    /// Answer to [`super::Effect::Archive`].
+    Archived {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order.
+        order_id: i64,
+        /// It is archived (it may have been before).
+        result: Result<(), CallFailure>,
+    },
     /// Answer to [`super::Effect::LookNumber`].
     LookedNumber {
         /// For which order.
@@ -233,6 +247,15 @@ pub enum Input {
         /// The pages in print order, or why there are none.
         result: Result<Vec<PreparedPage>, (Code, String)>,
     },
+    /// Answer to [`super::Effect::Slip`].
+    SlipCame {
+        /// For which order.
+        order: OrderId,
+        /// Which Starshipit order's.
+        order_id: i64,
+        /// The document, which is in the spool, and its pages; their `document` counts from 0.
+        result: Result<(DocumentMeta, Vec<PreparedPage>), CallFailure>,
+    },
     /// Answer to [`super::Effect::Send`].
     PageEnded {
         /// For which order.
@@ -250,6 +273,11 @@ pub enum Input {
         printer: PrinterName,
         /// What is wrong.
         trouble: Option<Code>,
+    },
+    /// Something else lies on the scale.
+    Weighed {
+        /// What.
+        load: Load,
     },
     /// Answer to [`super::Effect::Probe`].
     Probed {
@@ -302,6 +330,12 @@ pub enum LookFor {
     Recheck,
     /// Has its tracking number come?
     Number,
+    /// May its label be bought ahead of the scan?
+    Ahead,
+    /// What has its label cost?
+    Price,
+    /// It was printed without a re-check: was that right?
+    Afterwards,
 }
 
 /// What the look after an unknown replace or clone found (contract 2).
@@ -326,4 +360,6 @@ pub struct PreparedPage {
     pub role: PageRole,
     /// `label_types` word of its document, for printer rules.
     pub label_type: String,
+    /// Barcodes read from the drawn page.
+    pub codes: Vec<String>,
 }

@@ -152,15 +152,19 @@ impl Station {
             }));
             let left = self.start_page(&printer, Vec::new(), now, out);
             remember(left, out);
+            self.spread(now, out);
         }
     }
 
-    /// Asks printers in trouble that have something to print how they are.
+    /// Asks printers in trouble that have something to print how they are, and those whose work
+    /// another does meanwhile.
     pub(super) fn check_printers(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        let stand_ins = &self.settings.stand_ins;
         for (name, line) in &mut self.lines {
+            let paired = stand_ins.contains_key(name) || stand_ins.values().any(|p| p == name);
             if line.trouble.is_some()
                 && !line.checking
-                && !line.waiting.is_empty()
+                && (paired || !line.waiting.is_empty())
                 && now.mono >= line.check_at
             {
                 line.checking = true;
@@ -173,7 +177,7 @@ impl Station {
 /// The next page of this order for this printer: Starshipit id of its shipment, index in it. None
 /// while a label of the same shipment and printer is in doubt (a person is asked first), and no label
 /// of an order that nobody released.
-pub(super) fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
+fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, usize)> {
     let released = matches!(
         order.standing,
         Standing::Released | Standing::WaitingPrinter(_)
@@ -195,17 +199,31 @@ pub(super) fn next_page(order: &Order, printer: &PrinterName) -> Option<(i64, us
     })
 }
 
+/// What the next page of this order for this printer is.
+pub(super) fn next_role(order: &Order, printer: &PrinterName) -> Option<PageRole> {
+    let (order_id, page) = next_page(order, printer)?;
+    let shipment = order.shipments.iter().find(|s| s.order_id == order_id)?;
+    shipment.pages.get(page).map(|page| page.role)
+}
+
 fn job_of(order: &Order, order_id: i64, page: usize) -> Option<PageJob> {
     let shipment = order.shipments.iter().find(|s| s.order_id == order_id)?;
     let at = shipment.pages.get(page)?;
+    let document = shipment.documents.get(usize::from(at.document))?.clone();
+    // A courier's crops are for its labels.
+    let courier = if document.is_slip() {
+        String::new()
+    } else {
+        shipment.carrier.clone()
+    };
     Some(PageJob {
         printer: at.printer.clone(),
         number: order.number.clone(),
-        document: shipment.documents.get(usize::from(at.document))?.clone(),
+        document,
         index: at.index,
         n: u16::try_from(page + 1).unwrap_or(u16::MAX),
         of: u16::try_from(shipment.pages.len()).unwrap_or(u16::MAX),
-        courier: shipment.carrier.clone(),
+        courier,
         tracking: shipment.tracking.clone(),
     })
 }

@@ -104,6 +104,7 @@ impl Station {
             writebacks: Vec::new(),
             last_job: 0,
             fingerprint: String::new(),
+            timings: None,
             deeds: Vec::new(),
             created: now.wall,
             updated: now.wall,
@@ -143,6 +144,7 @@ fn refresh(order: &mut Order, sale: &SaleOrder, keep: &[String]) -> bool {
     link.numeric_id.clone_from(&sale.numeric_id);
     link.customer.clone_from(&sale.customer);
     link.warehouse.clone_from(&sale.warehouse);
+    link.seen.clone_from(&sale.fingerprint);
     if !bought {
         link.fingerprint.clone_from(&sale.fingerprint);
     }

@@ -26,6 +26,9 @@ impl Station {
             LookFor::Recheck => self.rechecked(&id, &result, sale, now, out),
             LookFor::Act => self.looked_before(&id, result, sale, now, out),
             LookFor::Number => self.looked_for_number(&id, order_id, result, now, out),
+            LookFor::Ahead => self.looked_ahead(&id, result, sale, now, out),
+            LookFor::Price => self.looked_price(&id, order_id, result, now, out),
+            LookFor::Afterwards => self.looked_afterwards(&id, result, sale, now, out),
             LookFor::Purchase => {
                 let unresolved = self
                     .orders
@@ -142,7 +145,7 @@ impl Station {
     ) {
         let record = self.change(id, now, |order| {
             supersede(order, remote);
-            order.intent = None;
+            let ahead = order.intent.take().is_some_and(|intent| intent.ahead);
             order.shipments.push(Shipment {
                 order_id: remote.order_id,
                 carrier: remote.carrier_name.clone().unwrap_or_default(),
@@ -153,6 +156,9 @@ impl Station {
                 superseded: false,
                 untracked: false,
                 origin: Origin::Here,
+                ahead,
+                unverified: false,
+                price_cents: remote.price_cents,
                 at: now.wall,
             });
         });

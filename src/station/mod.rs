@@ -7,14 +7,19 @@
 //!
 //! * `input.rs`, `effect.rs`: what goes in and what comes out
 //! * `scan.rs`, `context.rs`, `choices.rs`, `bench.rs`: cleaned text to command or act; whose it is
-//! * `press.rs`, `day.rs`: a hand on a button; the hand-over list
+//! * `press.rs`, `next.rs`, `day.rs`: a hand on a button; the next order waiting; the hand-over list
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
 //! * `sales.rs`, `links.rs`, `push.rs`, `seen.rs`, `writeback.rs`: CartonCloud's sale orders: found, made Starshipit
 //!   orders, heard of unasked; tracking numbers back
+//! * `ahead.rs`: what a status asks for: labels bought before their scan, orders printed by themselves
+//! * `verify.rs`: the label scanned once it is on its parcel
+//! * `drop.rs`: a held label that is not wanted any more
+//! * `weigh.rs`: the weight on the scale, for orders that have none
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
-//! * `paper.rs`, `line.rs`: documents, pages, printers, doubt (contract 9)
+//! * `pace.rs`: how long labels take
+//! * `paper.rs`, `line.rs`, `stand_in.rs`, `slip.rs`: documents, pages, printers, doubt (contract 9)
 //! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
 //!   tracking numbers
 //!
@@ -22,20 +27,24 @@
 //! accepted ends in exactly one last answer; a label page is sent only while its order is released.
 
 mod acts;
+mod ahead;
 mod bench;
 mod choices;
 mod clockwork;
 mod context;
 mod day;
 mod decide;
+mod drop;
 mod effect;
 mod fetch;
 mod input;
 mod line;
 mod links;
 mod looks;
+mod next;
 mod numbers;
 mod offline;
+mod pace;
 mod paper;
 mod press;
 mod purchase;
@@ -47,23 +56,29 @@ mod sales;
 mod scan;
 mod seen;
 mod settings;
+mod slip;
+mod stand_in;
 mod start;
+mod verify;
+mod weigh;
 mod writeback;
 
+pub use ahead::{AheadGlance, HeldLabel};
 pub use effect::{Effect, PageJob};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
+pub use pace::{PaceGlance, Stage};
 pub use press::Press;
 pub use settings::{
-    Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route, ScanMode,
-    Settings, Unverified,
+    AheadRule, Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route,
+    ScanMode, Settings, Unverified, Verify,
 };
 pub use start::Recovered;
 pub use writeback::WritebackGlance;
 
 use crate::domain::order::Choices;
 use crate::domain::{
-    AccountName, Act, ActId, ActKind, Code, Moment, Mono, Order, OrderId, Outcome, PrinterName,
-    Source, System, Timestamp, Timings,
+    AccountName, Act, ActId, ActKind, AheadDay, Code, Moment, Mono, Order, OrderId, Outcome,
+    PrinterName, Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -91,6 +106,8 @@ struct Running {
     resumed: bool,
     /// It waited: its label is preceded by a ticket (P6).
     announce: bool,
+    /// A button chose its order: a ticket tells it before its label.
+    ticket: bool,
     /// It joined the job of an act that was there before.
     took_over: bool,
     /// Its sale order was read for it.
@@ -131,6 +148,8 @@ enum Waiting {
     Printer,
     /// The order in Starshipit, which somebody else makes.
     Pusher { at: Mono },
+    /// The look before its label is bought ahead. A scan does not wait for it.
+    Ahead,
 }
 
 #[derive(Clone, Debug)]
@@ -152,6 +171,10 @@ struct Job {
     pusher_until: Option<Mono>,
     /// The sale order's fingerprint as it was read for this job.
     sale_print: Option<String>,
+    /// Nobody has scanned the order: its label is made ready, after everything else.
+    ahead: bool,
+    /// A scan took over a label that was bought ahead: it is re-checked before it prints (P7).
+    unchecked: bool,
 }
 
 /// A question that one scan can answer.
@@ -186,6 +209,8 @@ struct Context {
     choices: Option<(Choices, Mono)>,
     reason: Option<(String, Mono)>,
     question: Option<Question>,
+    /// Labels that came out here and are to be scanned.
+    unproven: Option<verify::Unproven>,
     /// The newest thing that happened here, for buttons.
     touched: Mono,
 }
@@ -205,6 +230,8 @@ struct Line {
     trouble: Option<Code>,
     check_at: Mono,
     checking: bool,
+    /// Orders whose label it cannot take in the place of their own printer.
+    unfit: BTreeSet<OrderId>,
 }
 
 /// The station.
@@ -221,6 +248,9 @@ pub struct Station {
     /// (trigger, folded text) -> when it was first seen, for `scan.repeat_window`.
     repeats: BTreeMap<(String, String), Mono>,
     lines: BTreeMap<PrinterName, Line>,
+    /// Packing slips that are being fetched, or will be again.
+    slips: BTreeMap<OrderId, slip::Fetch>,
+    scale: weigh::Scale,
     /// Orders bought without a number.
     untracked: BTreeMap<OrderId, Untracked>,
     /// When an order in memory was last of use; closed ones are forgotten after a while.
@@ -238,6 +268,15 @@ pub struct Station {
     /// When the last hand-over list was printed; zero: never.
     closed_at: Timestamp,
     closing: Option<day::Closing>,
+    ahead_day: AheadDay,
+    pace: pace::Pace,
+    /// A press that waits for CartonCloud's list of what waits.
+    seeking: Option<next::Seeking>,
+    /// Held labels that are being archived, and who waits for it.
+    dropping: BTreeMap<OrderId, drop::Dropping>,
+    /// Orders that a status wants something for, or whose held label is not ready yet: when they are
+    /// looked after next, and how often they were.
+    tend: BTreeMap<OrderId, ahead::Tend>,
     draining: bool,
     online: bool,
     /// CartonCloud answered last time.
@@ -254,7 +293,7 @@ pub struct Station {
 }
 
 /// The station at a glance, for `status`, page and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Glance {
     /// PAUSE was given.
     pub paused: bool,
@@ -274,6 +313,10 @@ pub struct Glance {
     pub in_doubt: Vec<String>,
     /// Orders with a bought label that is not printed.
     pub held: usize,
+    /// Labels bought ahead of their scan.
+    pub ahead: AheadGlance,
+    /// How long labels take.
+    pub pace: PaceGlance,
     /// The open question: order number, code, what to scan.
     pub question: Option<(String, Option<Code>, String)>,
     /// Printer name and what is wrong with it.
@@ -337,6 +380,11 @@ impl Station {
                 order_id,
                 result,
             } => self.prepared(order, order_id, result, now, &mut out),
+            Input::SlipCame {
+                order,
+                order_id,
+                result,
+            } => self.slip_came(order, order_id, result, now, &mut out),
             Input::PageEnded {
                 order,
                 order_id,
@@ -346,6 +394,7 @@ impl Station {
             Input::PrinterSeen { printer, trouble } => {
                 self.printer_seen(printer, trouble, now, &mut out);
             }
+            Input::Weighed { load } => self.scale.shows(load),
             Input::Probed { reachable } => self.probed(reachable, now, &mut out),
             Input::Full { act } => self.full(act, now, &mut out),
             Input::Tick => self.tick(now, &mut out),
@@ -390,6 +439,8 @@ impl Station {
                 .map(|order| order.number.clone())
                 .collect(),
             held: open(crate::domain::State::Held).count(),
+            ahead: self.ahead_glance(),
+            pace: self.pace.glance(),
             question: self
                 .contexts
                 .values()

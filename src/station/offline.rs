@@ -37,6 +37,17 @@ impl Station {
         self.tell_queued(act, now, out);
     }
 
+    /// A system has just failed, or is being asked whether it is back: a scan that needs it is answered
+    /// now instead of after the next time-out. What a person released is tried all the same.
+    pub(super) fn known_away(&self, act: ActId, system: System, now: Moment) -> bool {
+        let away = match system {
+            System::Starshipit => !self.online,
+            System::Cartoncloud => !self.sales_online,
+        };
+        let released = self.running.get(&act).is_none_or(|r| r.announce);
+        away && !released && (self.probing || now.mono < self.probe_at)
+    }
+
     /// What buys at a person's command is not kept for later.
     pub(super) fn refuse_offline(&mut self, act: ActId, out: &mut Vec<Effect>) {
         let away = self.running.get(&act).map(|r| r.away).unwrap_or_default();
@@ -266,7 +277,10 @@ impl Station {
             self.release_queued(now, out);
         }
         let away = !self.online || !self.sales_online;
-        if !away || self.probing || now.mono < self.probe_at || !self.any_queued() {
+        if !away || self.probing || now.mono < self.probe_at {
+            return;
+        }
+        if !self.any_queued() && !self.wants_network() {
             return;
         }
         if !self.sales_online {
@@ -282,16 +296,21 @@ impl Station {
     pub(super) fn announcement(&mut self, id: &OrderId, now: Moment) -> Option<Vec<String>> {
         let act = self.waiting_act(id)?;
         let running = self.running.get_mut(&act)?;
-        if !std::mem::take(&mut running.announce) {
+        let waited = std::mem::take(&mut running.announce);
+        if !std::mem::take(&mut running.ticket) && !waited {
             return None;
         }
         let order = self.orders.get(id)?;
         let mut lines = vec![order.number.clone()];
         lines.extend(order.recipient.clone());
-        lines.push(format!(
-            "scanned {}",
-            crate::domain::time::ago(now.wall, running.act.at)
-        ));
+        lines.push(if waited {
+            format!(
+                "scanned {}",
+                crate::domain::time::ago(now.wall, running.act.at)
+            )
+        } else {
+            "next order".to_owned()
+        });
         lines.push("its label follows".to_owned());
         Some(lines)
     }

@@ -6,12 +6,13 @@
 //!
 //! Over 500 lines because a page's states and the lines of the printers are one invariant.
 
-use super::line::{CHECK_PRINTER, next_page};
-use super::{Effect, PreparedPage, QuestionKind, Station, Waiting};
+use super::line::{CHECK_PRINTER, next_role};
+use super::{Effect, PreparedPage, QuestionKind, Station, Verify, Waiting};
 use crate::domain::order::Standing;
+use crate::domain::remote::PACKING_SLIP;
 use crate::domain::{
     Code, Moment, Order, OrderId, Outcome, Page, PageRole, PageState, PrintOutcome, PrinterName,
-    Record, ScanReply, Shipment, Signal,
+    Record, ScanReply, Shipment, Signal, Timings,
 };
 
 impl Station {
@@ -44,7 +45,7 @@ impl Station {
             remember(records, out);
             self.fetch_label(id, now, out);
         } else if !shipment.stored {
-            let documents = shipment.documents.iter().map(|d| d.id.clone()).collect();
+            let documents = labels_of(shipment).map(|d| d.id.clone()).collect();
             remember(records, out);
             self.job(id, now).waiting = Waiting::Reply;
             out.push(Effect::Store {
@@ -56,10 +57,11 @@ impl Station {
             let effect = Effect::Prepare {
                 order: id.clone(),
                 order_id,
-                documents: shipment.documents.clone(),
+                documents: labels_of(shipment).cloned().collect(),
                 courier: shipment.carrier.clone(),
                 tracking: shipment.tracking.clone(),
                 printer: order.printer.clone(),
+                ahead: self.waiting_act(id).is_none(),
             };
             remember(records, out);
             self.job(id, now).waiting = Waiting::Reply;
@@ -107,6 +109,11 @@ impl Station {
                 printer: self.printer_of(page, &label_printer),
                 state: PageState::Todo,
                 at: now.wall,
+                codes: if self.settings.verify == Verify::Off {
+                    Vec::new()
+                } else {
+                    kept_codes(&page.codes, pages.len())
+                },
             })
             .collect();
         let record = self.change(&id, now, |order| {
@@ -118,7 +125,7 @@ impl Station {
     }
 
     /// Which printer a page goes to. A document without a printer of its own has none: it is
-    /// kept and told, and never printed on label stock.
+    /// kept and told, and never printed on label stock, except a packing slip.
     pub(super) fn printer_of(
         &self,
         page: &PreparedPage,
@@ -136,11 +143,16 @@ impl Station {
                 .iter()
                 .find(|rule| rule.of == *label_printer && rule.label_type == "document")
                 .map(|rule| rule.printer.clone())
+                // A route that asks for packing slips and names no printer for them means its roll.
+                .or_else(|| {
+                    let is_slip = page.label_type.eq_ignore_ascii_case(PACKING_SLIP);
+                    is_slip.then(|| label_printer.clone())
+                })
                 .unwrap_or_default(),
         }
     }
 
-    /// Puts the order into the line of every printer that has a page of it to print.
+    /// Lets the pages of an order that somebody asked for go to their printers.
     pub(super) fn line_up(
         &mut self,
         id: &OrderId,
@@ -148,9 +160,10 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let Some(order) = self.orders.get(id) else {
+        if !self.orders.contains_key(id) {
             return;
-        };
+        }
+        self.want_slip(id, out);
         // Nobody asked for paper, or the asker was told "queued" and has gone: the label is held.
         let released = self
             .waiting_act(id)
@@ -162,15 +175,33 @@ impl Station {
             remember(records, out);
             return;
         }
-        let printers = open_printers(order);
-        if !matches!(
-            order.standing,
-            Standing::Released | Standing::WaitingPrinter(_)
-        ) && let Some(order) = self.orders.get_mut(id)
+        if self.jobs.get(id).is_some_and(|job| job.unchecked) {
+            remember(records, out);
+            self.recheck(id, now, out);
+            return;
+        }
+        if let Some(order) = self.orders.get_mut(id)
+            && !matches!(
+                order.standing,
+                Standing::Released | Standing::WaitingPrinter(_)
+            )
         {
             order.standing = Standing::Released;
         }
         self.job(id, now).waiting = Waiting::Printer;
+        records.extend(self.choose_printers(id, now));
+        self.join_lines(id, records, now, out);
+    }
+
+    /// Puts the order into the line of every printer that has a page of it to print.
+    pub(super) fn join_lines(
+        &mut self,
+        id: &OrderId,
+        mut records: Vec<Record>,
+        now: Moment,
+        out: &mut Vec<Effect>,
+    ) {
+        let printers = self.orders.get(id).map(open_printers).unwrap_or_default();
         for printer in &printers {
             let line = self.line(printer);
             if !line.waiting.contains(id) && line.busy.as_ref() != Some(id) {
@@ -223,19 +254,29 @@ impl Station {
         match outcome {
             PrintOutcome::Printed { .. } => {
                 // The rest of this order comes before other orders of the same printer.
-                if self
+                let next = self
                     .orders
                     .get(&id)
-                    .is_some_and(|order| next_page(order, &printer).is_some())
-                {
+                    .and_then(|order| next_role(order, &printer));
+                if next.is_some() {
                     self.line(&printer).waiting.push_front(id.clone());
-                    let left = self.start_page(&printer, records, now, out);
-                    remember(left, out);
-                } else if role == PageRole::Label && self.jobs.contains_key(&id) {
+                }
+                if role == PageRole::Label
+                    && next != Some(PageRole::Label)
+                    && self.jobs.contains_key(&id)
+                {
+                    // A document that comes behind the label does not keep its act from ending.
                     self.go_on_with(&id, records, now, out);
                 } else {
-                    remember(records, out);
+                    let left = self.start_page(&printer, records, now, out);
+                    remember(left, out);
                 }
+            }
+            PrintOutcome::NotStarted { code, .. }
+                if self.stands_in(&id, order_id, page) && is_about_its_paper(code) =>
+            {
+                self.line(&printer).unfit.insert(id.clone());
+                self.send_back(&id, records, now, out);
             }
             PrintOutcome::NotStarted { code, detail } if is_about_the_label(code) => {
                 remember(records, out);
@@ -250,7 +291,9 @@ impl Station {
                 line.trouble = Some(code);
                 line.check_at = now.mono.plus(CHECK_PRINTER);
                 line.waiting.push_front(id.clone());
-                if role == PageRole::Label {
+                self.spread(now, out);
+                let waits = self.line(&printer).waiting.contains(&id);
+                if role == PageRole::Label && waits {
                     self.wait_for_printer(&id, now, out);
                 } else {
                     out.push(Effect::Signal(Signal::PrinterNeedsHand));
@@ -317,7 +360,18 @@ impl Station {
     ) {
         let act = self.jobs.remove(id).and_then(|job| job.act);
         self.stage_done(act, now, |t, ms| t.print = Some(ms));
-        records.extend(self.change(id, now, |order| order.standing = Standing::Resting));
+        let running = act.and_then(|act| self.running.get(&act));
+        let timings = running.map(|running| {
+            let total = u64::try_from(now.mono.since(running.since).as_millis()).ok();
+            Box::new(Timings {
+                total,
+                ..running.timings
+            })
+        });
+        records.extend(self.change(id, now, |order| {
+            order.standing = Standing::Resting;
+            order.timings = timings.or(order.timings.take());
+        }));
         self.watch_for_number(id, now);
         let Some(act) = act else {
             remember(records, out);
@@ -336,6 +390,11 @@ impl Station {
             1 => "The label is printed.".to_owned(),
             n => format!("{n} labels are printed."),
         };
+        for (printer, absent) in self.stood_in(order) {
+            message.push_str(&format!(
+                " It came out of {printer}, in the place of {absent}."
+            ));
+        }
         if order.tracking().is_empty() {
             message.push_str(" The courier has given no tracking number yet.");
         }
@@ -344,10 +403,23 @@ impl Station {
                 " {unprinted} document page(s) came with it that no printer is set up for."
             ));
         }
+        if order.live().any(|s| s.unverified) {
+            message.push_str(
+                " It was bought before and could not be checked again: that is done when the network is back.",
+            );
+        }
         let mut reply = ScanReply::new(Outcome::Printed, message);
         reply.proof = order.live().filter_map(|s| s.proof()).min();
+        self.ask_to_verify(act, id, &mut reply, now);
         self.end_act(act, dedup(records), reply, out);
     }
+}
+
+/// A page's codes as its record keeps them: a record is small, whatever stands on a label.
+fn kept_codes(codes: &[String], pages: usize) -> Vec<String> {
+    let each = (24 / pages.max(1)).clamp(1, 3);
+    let short = codes.iter().filter(|code| code.len() <= 64);
+    short.take(each).cloned().collect()
 }
 
 /// The shipment whose label comes next: not out, and nobody has to be asked about it first.
@@ -371,6 +443,11 @@ pub(super) fn dedup(records: Vec<Record>) -> Vec<Record> {
         kept.push(record);
     }
     kept
+}
+
+/// The documents that came with the label.
+fn labels_of(shipment: &Shipment) -> impl Iterator<Item = &crate::domain::DocumentMeta> {
+    shipment.documents.iter().filter(|d| !d.is_slip())
 }
 
 fn label_count(shipment: &Shipment) -> usize {
@@ -413,4 +490,9 @@ fn is_about_the_label(code: Code) -> bool {
             | Code::LabelMismatch
             | Code::Internal
     )
+}
+
+/// Trouble with a label that another printer's paper may cure.
+fn is_about_its_paper(code: Code) -> bool {
+    matches!(code, Code::LabelDoesNotFit | Code::ConfigInvalid)
 }

@@ -2,7 +2,8 @@
 //!
 //! A button has no context of its own: it uses the bench's newest one. It may say YES to "labelled
 //! elsewhere" and to "confirm"; never to a page in doubt, to REDO or to CLOSE-DAY. Where orders are
-//! armed by their scan, it ships the armed one. With nothing open it finds nothing waiting.
+//! armed by their scan, it ships the armed one. With nothing open it ships the next order waiting at
+//! this bench (`next.rs`), or finds nothing waiting.
 
 use super::context::LastOrder;
 use super::{Effect, QuestionKind, ScanMode, Station, Token};
@@ -25,6 +26,8 @@ pub enum Press {
     Pause,
     /// A test label.
     Test,
+    /// Ship the next order waiting at this bench, whatever is asked.
+    Next,
 }
 
 impl Station {
@@ -43,12 +46,20 @@ impl Station {
             trigger: button.to_owned(),
             user: None,
         });
+        let text = self.as_command(&Command::Yes);
         match press {
-            Press::Dispatch | Press::ReprintLast if nobody => {
-                let text = self.as_command(&Command::Yes);
-                self.nothing_waiting(token, source, text, out);
+            Press::Next => {
+                if !self.press_next(token, button, &source, &text, out) {
+                    self.nothing_waiting(token, source, text, out);
+                }
             }
-            Press::Dispatch | Press::Yes => self.press_yes(token, press, source, now, out),
+            Press::Dispatch if nobody => {
+                if !self.press_next(token, button, &source, &text, out) {
+                    self.nothing_waiting(token, source, text, out);
+                }
+            }
+            Press::ReprintLast if nobody => self.nothing_waiting(token, source, text, out),
+            Press::Dispatch | Press::Yes => self.press_yes(token, button, press, source, now, out),
             Press::ReprintLast => self.press_reprint(token, source, now, out),
             Press::Cancel => {
                 let text = self.as_command(&Command::Cancel);
@@ -74,6 +85,7 @@ impl Station {
     fn press_yes(
         &mut self,
         token: Option<Token>,
+        button: &str,
         press: Press,
         source: Source,
         now: Moment,
@@ -113,7 +125,11 @@ impl Station {
                 );
                 self.answer_directly(token, source, text.to_string(), reply, out);
             }
-            None if press == Press::Dispatch => self.nothing_waiting(token, source, text, out),
+            None if press == Press::Dispatch => {
+                if !self.press_next(token, button, &source, &text, out) {
+                    self.nothing_waiting(token, source, text, out);
+                }
+            }
             None => {
                 let reply = self.coded(Outcome::Refused, Code::NoQuestion, None);
                 self.answer_directly(token, source, text.to_string(), reply, out);
@@ -164,7 +180,7 @@ impl Station {
     }
 
     /// Nothing to do is no error: it has a signal of its own.
-    fn nothing_waiting(
+    pub(super) fn nothing_waiting(
         &self,
         token: Option<Token>,
         source: Source,

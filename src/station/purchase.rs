@@ -47,6 +47,7 @@ impl Station {
                 sends: 1,
                 sent_at: now.wall,
                 with,
+                ahead: false,
             });
         });
         // From here on the intent tells what is to be done; after a crash nothing starts over.
@@ -74,6 +75,7 @@ impl Station {
                 order_id: intent.order_id,
                 reprint: false,
                 with: intent.with.clone(),
+                ahead: intent.ahead && self.waiting_act(id).is_none(),
             },
             IntentKind::Replace => Effect::Replace {
                 order: id.clone(),
@@ -146,6 +148,7 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        self.unbacked.remove(&id);
         if reprint {
             self.fetched(&id, result, now, out);
             return;
@@ -179,7 +182,7 @@ impl Station {
                 .unwrap_or_default()
         };
         let record = self.change(id, now, |order| {
-            order.intent = None;
+            let ahead = order.intent.take().is_some_and(|intent| intent.ahead);
             order.shipments.push(Shipment {
                 order_id,
                 carrier: bought.carrier_name.clone(),
@@ -190,6 +193,9 @@ impl Station {
                 superseded: false,
                 untracked: false,
                 origin: Origin::Here,
+                ahead,
+                unverified: false,
+                price_cents: None,
                 at: now.wall,
             });
         });
@@ -219,19 +225,29 @@ impl Station {
     ) {
         match failure {
             CallFailure::NotSent { .. } => {
-                self.went_offline(now);
                 // Nothing left the host, and an earlier send was settled before this one: nothing
                 // is open, and the scan waits for the network like any other.
                 let act = self.jobs.remove(id).and_then(|job| job.act);
                 let mut bought = true;
+                let mut ahead = false;
                 let record = self.change(id, now, |order| {
-                    bought = order
-                        .intent
-                        .take()
+                    let intent = order.intent.take();
+                    ahead = intent.as_ref().is_some_and(|i| i.ahead);
+                    bought = intent
                         .is_some_and(|i| matches!(i.kind, IntentKind::Buy | IntentKind::Create));
                     order.standing = Standing::Resting;
+                    if ahead && act.is_none() {
+                        Self::want_again(order);
+                    }
                 });
-                out.push(Effect::Remember(record.into_iter().collect()));
+                let count = ahead.then(|| self.not_bought_ahead(id, now)).flatten();
+                out.push(Effect::Remember(record.into_iter().chain(count).collect()));
+                if ahead && act.is_none() {
+                    // A call that goes after all others may only have lost its turn.
+                    self.pause_pushes(id, super::push::PAUSE, now);
+                    return;
+                }
+                self.went_offline(now);
                 match act {
                     Some(act) if bought => self.queue_or_refuse(act, now, out),
                     Some(act) => self.refuse_offline(act, out),
@@ -282,6 +298,9 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
+        if code == Code::WeightMissing && self.weighed_instead(id, now, out) {
+            return;
+        }
         let act = self.jobs.remove(id).and_then(|job| job.act);
         let mut with = Choices::default();
         let creating = self
@@ -290,18 +309,26 @@ impl Station {
             .and_then(|o| o.intent.as_ref())
             .is_some_and(|i| i.kind == IntentKind::Create);
         let its_own = !creating || act.is_some() || self.push_refused(id, code, now);
+        let ahead = self
+            .orders
+            .get(id)
+            .and_then(|o| o.intent.as_ref())
+            .is_some_and(|i| i.ahead);
         let record = self.change(id, now, |order| {
             if let Some(intent) = order.intent.take() {
                 with = intent.with;
             }
-            // An order with a label keeps it: only the extra parcel was refused.
-            order.standing = if order.live().next().is_some() || !its_own {
+            // An order with a label keeps it: only the extra parcel was refused. One that nobody
+            // scanned is refused, or asked about, at its scan.
+            let unscanned = ahead && act.is_none();
+            order.standing = if order.live().next().is_some() || !its_own || unscanned {
                 Standing::Resting
             } else {
                 Standing::Refused(code)
             };
         });
-        let records: Vec<_> = record.into_iter().collect();
+        let count = ahead.then(|| self.not_bought_ahead(id, now)).flatten();
+        let records: Vec<_> = record.into_iter().chain(count).collect();
         let Some(act) = act else {
             out.push(Effect::Remember(records));
             return;
@@ -343,6 +370,8 @@ impl Station {
             fetches: 0,
             pusher_until: None,
             sale_print: None,
+            ahead: false,
+            unchecked: false,
         })
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How often a bench without the push duty looks whether its order has come.
 const PUSHER_LOOKS: Duration = Duration::from_secs(2);
 /// An account that does not answer is not pushed to for so long.
-const PAUSE: Duration = Duration::from_secs(10);
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
 /// One that refuses whatever the order is, for so long.
 const LONG_PAUSE: Duration = Duration::from_secs(300);
 
@@ -53,7 +53,7 @@ impl Station {
             .is_some_and(|until| now.mono < *until)
     }
 
-    fn pause_pushes(&mut self, id: &OrderId, span: Duration, now: Moment) {
+    pub(super) fn pause_pushes(&mut self, id: &OrderId, span: Duration, now: Moment) {
         if let Some(order) = self.orders.get(id) {
             self.push_pause
                 .insert(order.account.clone(), now.mono.plus(span));
@@ -189,6 +189,7 @@ impl Station {
             Some(act) => self.decide_remote(act, id, remote, now, out),
             None => {
                 self.jobs.remove(id);
+                self.tend_now(id);
             }
         }
     }
@@ -262,6 +263,7 @@ impl Station {
                 sends: 1,
                 sent_at: now.wall,
                 with,
+                ahead: false,
             });
         });
         let records = record.into_iter().collect();
@@ -323,6 +325,7 @@ impl Station {
             // Its scan waits for RESUME, if there was one.
             None => {
                 self.jobs.remove(id);
+                self.tend_now(id);
             }
         }
     }
@@ -403,12 +406,23 @@ impl Station {
     }
 
     /// The ledger had no room for what nobody waits for: it was not done, and the poll tells again.
-    pub(super) fn no_room(&mut self, orders: &[OrderId]) {
+    pub(super) fn no_room(&mut self, orders: &[OrderId], now: Moment, out: &mut Vec<Effect>) {
         for id in orders {
             if let Some(mut before) = self.unbacked.remove(id) {
-                before.seq = self.orders.get(id).map_or(before.seq, |o| o.seq);
-                self.jobs.remove(id);
+                let order = self.orders.get(id);
+                before.seq = order.map_or(before.seq, |o| o.seq);
+                let ahead = order
+                    .and_then(|o| o.intent.as_ref())
+                    .is_some_and(|i| i.ahead);
+                let act = self.jobs.remove(id).and_then(|job| job.act);
                 self.orders.insert(id.clone(), before);
+                let count = ahead.then(|| self.not_bought_ahead(id, now)).flatten();
+                paper::remember(count.into_iter().collect(), out);
+                if let Some(act) = act {
+                    // A scan came in between and waited for what was not done.
+                    let reply = self.coded(Outcome::Refused, Code::QueueFull, None);
+                    self.end_act(act, Vec::new(), reply, out);
+                }
             }
         }
     }

@@ -52,6 +52,7 @@ impl Station {
                 sends: 1,
                 sent_at: now.wall,
                 with,
+                ahead: false,
             });
         });
         if let Some(running) = self.running.get_mut(&act) {
@@ -154,6 +155,7 @@ impl Station {
                 sends: 1,
                 sent_at: now.wall,
                 with,
+                ahead: false,
             });
         });
         out.push(Effect::Remember(record.into_iter().collect()));

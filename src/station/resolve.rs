@@ -6,6 +6,7 @@ use crate::domain::outcome::Candidate;
 use crate::domain::reading::{self, Meaning, Reading};
 use crate::domain::{
     AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, RemoteOrder, ScanText,
+    System,
 };
 
 impl Station {
@@ -187,6 +188,10 @@ impl Station {
             self.end_act(act, Vec::new(), reply, out);
             return;
         }
+        if self.known_away(act, System::Starshipit, now) {
+            self.queue_or_refuse(act, now, out);
+            return;
+        }
         self.accept(act, Vec::new(), out);
         out.push(Effect::Find {
             act,
@@ -327,6 +332,7 @@ impl Station {
                 writebacks: Vec::new(),
                 last_job: 0,
                 fingerprint: String::new(),
+                timings: None,
                 deeds: Vec::new(),
                 created: now.wall,
                 updated: now.wall,

@@ -42,6 +42,10 @@ impl Station {
         if let Some(running) = self.running.get_mut(&act) {
             running.stage_since = now.mono;
         }
+        if self.known_away(act, System::Cartoncloud, now) {
+            self.sale_away(act, now, out);
+            return;
+        }
         self.accept(act, Vec::new(), out);
         out.push(Effect::FindSale { act, texts });
     }
@@ -138,10 +142,7 @@ impl Station {
         match failure {
             CallFailure::NotSent { .. } | CallFailure::Unknown { .. } => {
                 self.sales_went_offline(now);
-                if let Some(running) = self.running.get_mut(&act) {
-                    running.away = System::Cartoncloud;
-                }
-                self.queue_or_refuse(act, now, out);
+                self.sale_away(act, now, out);
             }
             CallFailure::Throttled { .. } | CallFailure::Refused { .. } => {
                 let detail = match failure {
@@ -153,6 +154,13 @@ impl Station {
                 self.end_act(act, Vec::new(), reply, out);
             }
         }
+    }
+
+    fn sale_away(&mut self, act: ActId, now: Moment, out: &mut Vec<Effect>) {
+        if let Some(running) = self.running.get_mut(&act) {
+            running.away = System::Cartoncloud;
+        }
+        self.queue_or_refuse(act, now, out);
     }
 
     /// Exactly one sale order is meant.

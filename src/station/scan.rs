@@ -50,6 +50,9 @@ impl Station {
             self.answer_directly(token, source, text.to_string(), reply, out);
             return;
         }
+        if self.verify_scan(token, &text, &source, now, out) {
+            return;
+        }
         if let Some(code) = self.closed_for_work() {
             // What was given for this scan must not fall on another order.
             let context = self.context(&source, now);

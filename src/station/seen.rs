@@ -51,7 +51,13 @@ impl Station {
                 self.decide_writeback(token, &order, known, n, verb, source, now, out);
             }
             Input::SalesProbed { reachable } => self.sales_probed(reachable, now, out),
-            Input::NoRoom { orders } => self.no_room(&orders),
+            Input::FoundNext { result } => self.found_next(result, now, out),
+            Input::Archived {
+                order,
+                order_id,
+                result,
+            } => self.archived(&order, order_id, result, now, out),
+            Input::NoRoom { orders } => self.no_room(&orders, now, out),
             // Everything else has its own row in `handle`.
             _ => {}
         }
@@ -89,11 +95,20 @@ impl Station {
             && route.is_some()
             && before.as_ref().is_none_or(|link| !link.print_seen)
             && self.closed_for_work().is_none();
+        let wanted = route.and_then(|route| self.status_act(sale, route, now));
+        let reached = before.as_ref().map(|link| link.reached.clone());
+        let reached = reached.unwrap_or_default();
+        let wanted = wanted.filter(|_| reached != sale.status);
         let (id, news) = match (self.order_of_sale(sale, None, false), route) {
             (Some((id, news)), _) => (id, news),
-            (None, Some(route)) if pushes || asked => (self.new_of_sale(sale, route, now), false),
+            (None, Some(route)) if pushes || asked || wanted.is_some() => {
+                (self.new_of_sale(sale, route, now), false)
+            }
             (None, _) => return,
         };
+        let wanted = wanted.filter(|act| self.may_be_wanted(&id, *act));
+        // It has left the status: reaching it once more counts again.
+        let left = !reached.is_empty() && reached != sale.status && wanted.is_none();
         let idle = !self.jobs.contains_key(&id)
             && self.orders.get(&id).is_some_and(|o| o.intent.is_none());
         let mark = if idle {
@@ -107,17 +122,28 @@ impl Station {
             .and_then(|o| o.sale.as_ref())
             .is_some_and(|l| l.print_seen);
         let unseen = seen && asks == Some(false);
-        if (news && before.is_some()) || mark.is_some() || unseen || (asked && idle) {
+        let noted = wanted.is_some() || left;
+        if (news && before.is_some()) || mark.is_some() || unseen || (asked && idle) || noted {
             let record = self.change(&id, now, |order| {
                 if let Some(mark) = mark {
                     order.standing = mark;
                 }
                 if let Some(link) = &mut order.sale {
                     link.print_seen = (asked && idle) || (link.print_seen && !unseen);
+                    if noted {
+                        link.wanted = wanted;
+                        link.reached = match wanted {
+                            Some(_) => sale.status.clone(),
+                            None => String::new(),
+                        };
+                    }
                 }
             });
+            if noted {
+                self.tend_now(&id);
+            }
             if asked && idle {
-                self.print_by_itself(&id, sale, record, now, out);
+                self.print_by_itself(&id, &sale.uuid, record, now, out);
                 return;
             }
             paper::remember(record.into_iter().collect(), out);
@@ -171,11 +197,12 @@ impl Station {
         back.then_some(Standing::Resting)
     }
 
-    /// The print field of a sale order turned true: an act of its own, durable with that.
-    fn print_by_itself(
+    /// The print field of a sale order turned true, or it reached a status that prints: an act of its
+    /// own, durable with that.
+    pub(super) fn print_by_itself(
         &mut self,
         id: &OrderId,
-        sale: &SaleOrder,
+        uuid: &str,
         record: Option<crate::domain::Record>,
         now: Moment,
         out: &mut Vec<Effect>,
@@ -184,7 +211,7 @@ impl Station {
             trigger: TRIGGER.to_owned(),
             user: None,
         };
-        let Some(act) = self.begin_for(None, sale, source, now) else {
+        let Some(act) = self.begin_for(None, uuid, source, now) else {
             return;
         };
         // Nobody else works on it until this is durable or refused.
@@ -194,14 +221,14 @@ impl Station {
         self.recall(act, out);
     }
 
-    fn begin_for(
+    pub(super) fn begin_for(
         &mut self,
         token: Option<Token>,
-        sale: &SaleOrder,
+        uuid: &str,
         source: Source,
         now: Moment,
     ) -> Option<ActId> {
-        let text = ScanText::parse(OrderId::cartoncloud(&sale.uuid).as_str()).ok()?;
+        let text = ScanText::parse(OrderId::cartoncloud(uuid).as_str()).ok()?;
         let act = self.begin(token, ActKind::Ship, text, source.clone(), now);
         self.newest_act(&source, act, now);
         Some(act)
@@ -239,7 +266,7 @@ impl Station {
             self.answer_directly(token, source, named, reply, out);
             return;
         }
-        if let Some(act) = self.begin_for(token, sale, source, now) {
+        if let Some(act) = self.begin_for(token, &sale.uuid, source, now) {
             self.sale_found(act, sale, known, now, out);
         }
     }
@@ -337,6 +364,9 @@ pub(super) fn elsewhere(remote: &RemoteOrder, now: Moment) -> Shipment {
         superseded: false,
         untracked: false,
         origin: Origin::Elsewhere,
+        ahead: false,
+        unverified: false,
+        price_cents: remote.price_cents,
         at: now.wall,
     }
 }

@@ -1,7 +1,11 @@
 //! What the station is told once, at start.
+//!
+//! Over 500 lines because every rule stands beside the look-up that applies it.
 
 use crate::domain::reading::{self, Meaning, Reading};
-use crate::domain::{AccountName, Order, Parcel, Party, PrinterName, SaleOrder, WritebackRule};
+use crate::domain::{
+    AccountName, Order, Parcel, Party, PrinterName, SaleOrder, StatusAct, WritebackRule,
+};
 use regex::Regex;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -109,6 +113,57 @@ pub struct PrintWhen {
     pub equals: String,
 }
 
+/// `prefetch`, as a route has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AheadRule {
+    /// Couriers whose labels may be bought before their order is scanned, by code or name; `*`: all,
+    /// also one that Starshipit's rules choose only when the label is made.
+    pub couriers: Vec<String>,
+    /// Most purchases a day.
+    pub daily_cap: u32,
+    /// What that limit is counted for: a route with a limit of its own, or (empty) the bench.
+    pub counts_as: String,
+    /// What happens when a re-check cannot answer.
+    pub unverified: Unverified,
+}
+
+impl Default for AheadRule {
+    fn default() -> Self {
+        Self {
+            couriers: Vec::new(),
+            daily_cap: 200,
+            counts_as: String::new(),
+            unverified: Unverified::Print,
+        }
+    }
+}
+
+impl AheadRule {
+    /// This courier's labels may be bought ahead.
+    pub fn allows(&self, code: Option<&str>, name: Option<&str>) -> bool {
+        self.couriers.iter().any(|wanted| {
+            let wanted = wanted.trim();
+            wanted == "*"
+                || [code, name]
+                    .into_iter()
+                    .flatten()
+                    .any(|own| own.trim().eq_ignore_ascii_case(wanted))
+        })
+    }
+}
+
+/// `verify.mode`: whether the label is scanned once it is on its parcel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// No.
+    #[default]
+    Off,
+    /// It is asked for; going on to the next order is allowed.
+    Ask,
+    /// Nothing else is taken until it was.
+    Strict,
+}
+
 /// Which orders go to which account and printer, and what is different for them. First match wins.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
@@ -124,6 +179,10 @@ pub struct Route {
     pub printer: PrinterName,
     /// Instead of [`Settings::confirm`].
     pub confirm: Option<Confirm>,
+    /// What a sale order's status does, by its word.
+    pub on_status: BTreeMap<String, StatusAct>,
+    /// Labels ahead of the scan.
+    pub ahead: AheadRule,
     /// Into Starshipit.
     pub push: PushRule,
     /// Tracking numbers back.
@@ -142,6 +201,13 @@ impl Route {
             printer: printer.into(),
             ..Self::default()
         }
+    }
+
+    /// What this status does.
+    pub fn on(&self, status: &str) -> Option<StatusAct> {
+        let mut acts = self.on_status.iter();
+        acts.find(|(word, _)| word.eq_ignore_ascii_case(status))
+            .map(|(_, act)| *act)
     }
 
     fn takes(&self, customer: &Party, warehouse: &Party) -> bool {
@@ -184,6 +250,8 @@ pub struct Settings {
     pub printers: Vec<PrinterName>,
     /// Where documents of a type go.
     pub printer_rules: Vec<PrinterRule>,
+    /// Which printer stands in for which (`printers.fallback`).
+    pub stand_ins: BTreeMap<PrinterName, PrinterName>,
     /// Labels made elsewhere.
     pub elsewhere: Elsewhere,
     /// Questions before buying.
@@ -196,8 +264,22 @@ pub struct Settings {
     pub release: Release,
     /// How long the re-check of a held label may take.
     pub recheck: Duration,
-    /// What happens when it cannot answer.
-    pub unverified: Unverified,
+    /// This station buys ahead for its routes (contract 5).
+    pub prefetch_duty: bool,
+    /// This station prints what a status asks for.
+    pub print_duty: bool,
+    /// Most labels held unused before no more are bought ahead.
+    pub max_held: u32,
+    /// A held label older than this does not print without its re-check.
+    pub max_age: Duration,
+    /// The bench's own days, for the daily limit.
+    pub zone: jiff::tz::TimeZone,
+    /// The label is scanned after the order.
+    pub verify: Verify,
+    /// Buttons that ship the next order waiting: by name, the statuses it waits in.
+    pub next: BTreeMap<String, Vec<String>>,
+    /// An order that a button chose is told on paper before its label.
+    pub tickets: bool,
     /// Packaging presets by name (metres, kilograms of the empty box).
     pub presets: BTreeMap<String, Parcel>,
     /// Most acts under way or queued.
@@ -224,13 +306,21 @@ impl Settings {
             routes: vec![Route::plain(account, printer)],
             printers: vec![printer.into()],
             printer_rules: Vec::new(),
+            stand_ins: BTreeMap::new(),
             elsewhere: Elsewhere::Ask,
             confirm: Confirm::Missing,
             settle: Duration::from_secs(90),
             expire_after: Duration::from_secs(30 * 60),
             release: Release::Ask,
             recheck: Duration::from_millis(300),
-            unverified: Unverified::Print,
+            prefetch_duty: false,
+            print_duty: false,
+            max_held: 500,
+            max_age: Duration::from_secs(3 * 24 * 3600),
+            zone: jiff::tz::TimeZone::UTC,
+            verify: Verify::Off,
+            next: BTreeMap::new(),
+            tickets: false,
             presets: BTreeMap::new(),
             max_acts: 500,
             cartoncloud: false,

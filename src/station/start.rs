@@ -3,7 +3,7 @@
 use super::{Effect, Settings, Station, Waiting, paper};
 use crate::domain::order::{PageState, Standing};
 use crate::domain::{
-    Act, ActKind, Code, Moment, Order, OrderId, Outcome, ScanReply, State, Timestamp,
+    Act, ActKind, AheadDay, Code, Moment, Order, OrderId, Outcome, ScanReply, State, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub struct Recovered {
     pub bench_seq: u64,
     /// When the last hand-over list was printed; zero: never.
     pub closed: Timestamp,
+    /// Labels bought ahead on the newest day with any.
+    pub ahead: AheadDay,
     /// Highest act number ever used.
     pub highest_act: u64,
     /// The wall clock can be believed.
@@ -42,6 +44,8 @@ impl Station {
             badges: BTreeMap::new(),
             repeats: BTreeMap::new(),
             lines: BTreeMap::new(),
+            slips: BTreeMap::new(),
+            scale: super::weigh::Scale::default(),
             untracked: BTreeMap::new(),
             touched: BTreeMap::new(),
             forget_at: now.mono,
@@ -53,6 +57,11 @@ impl Station {
             bench_seq: recovered.bench_seq,
             closed_at: recovered.closed,
             closing: None,
+            ahead_day: recovered.ahead,
+            tend: BTreeMap::new(),
+            pace: super::pace::Pace::default(),
+            seeking: None,
+            dropping: BTreeMap::new(),
             draining: false,
             online: true,
             sales_online: true,

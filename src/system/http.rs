@@ -4,6 +4,7 @@
 //! never made, so that no byte of the request can have left this host. No error text holds a URL:
 //! URLs hold what was scanned.
 
+use crate::system::calls::CallEnd;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Request, Url, redirect, retry};
 use std::error::Error as _;
@@ -37,6 +38,16 @@ pub(crate) enum Trouble {
     Clock(String),
     /// The request, or part of it, may have arrived.
     Broken(String),
+}
+
+impl Trouble {
+    /// As it is counted.
+    pub(crate) fn end(&self) -> CallEnd {
+        match self {
+            Self::NotSent(_) | Self::Clock(_) => CallEnd::NotSent,
+            Self::Broken(_) => CallEnd::Broken,
+        }
+    }
 }
 
 /// An HTTP client with the TLS provider that the whole house uses (ring). `timeout` is the longest

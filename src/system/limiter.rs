@@ -216,6 +216,26 @@ impl Limiter {
         }
     }
 
+    /// Sends that could leave at once: 0 in a 429's pause.
+    pub(crate) fn left(&self) -> usize {
+        let inner = self.lock();
+        let now = Instant::now();
+        if inner.paused_until.is_some_and(|until| until > now) {
+            return 0;
+        }
+        let sent = inner
+            .sent
+            .iter()
+            .filter(|(at, _)| now.saturating_duration_since(*at) < self.window)
+            .count();
+        self.slots.saturating_sub(sent)
+    }
+
+    /// Sends that one window takes.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
     /// The longest a single slot takes to come round.
     pub(crate) fn window(&self) -> Duration {
         self.window

@@ -2,6 +2,7 @@
 //! trust, and the way out to the services (HTTP with deadlines, a limiter).
 //! trust, pins.
 
+pub mod calls;
 pub mod clock;
 pub mod disk;
 pub mod durable;

@@ -9,6 +9,7 @@
 //! * `assembler.rs`, `keys.rs`: bytes and keys to scans, pure
 //! * `tcp.rs`, `stdin.rs`, `serial.rs`, `keyboard.rs`: where they come from
 //! * `devices.rs`, `bind.rs`: which input device is meant
+//! * `scale.rs`: what lies on a USB scale
 //! * `button.rs`, `buttons.rs`: edges to presses, pure; pins and pedals
 
 pub mod assembler;
@@ -18,6 +19,7 @@ mod buttons;
 pub mod devices;
 mod keyboard;
 pub mod keys;
+mod scale;
 mod serial;
 mod stdin;
 mod stop;
@@ -28,6 +30,7 @@ pub use bind::{first_to_scan, serial_ports};
 pub use button::Gesture;
 pub use buttons::{ButtonAt, ButtonEvent, ButtonNews, ButtonSettings, Buttons, spawn_buttons};
 pub use devices::{InputDevice, Places};
+pub use scale::{Scale, ScaleNews, spawn_scale};
 pub use tcp::MAX_CLIENTS;
 
 use crate::domain::ScanText;

@@ -1,59 +1,71 @@
 //! The addresses of product.md section 7, each a few lines: read the request, ask the station, say
-//! it in HTTP. Nothing is decided here.
+//! it in HTTP. Nothing is decided here. What the ledger holds is in `orders.rs`.
 //!
-//! Over 500 lines because all addresses are seen in one file.
+//! Each handler carries its description for `/api/openapi.json`; [`addresses`] joins both.
 
-use crate::domain::{Code, Outcome, ScanReply, ScanText, Source, State as OrderState};
+use crate::domain::{Code, Outcome, ScanReply, ScanText};
+use crate::web::extract::{WaitParam, json_body, source, wait};
 use crate::web::guard::{Through, guard};
-use crate::web::port::{OrderAct, OrdersQuery, Reply, Request, WritebackAct, WritebacksQuery};
+use crate::web::port::{Reply, Request};
 use crate::web::problem::{HttpCode, Problem, scan_response};
-use crate::web::{Context, documents, events, lease, page};
+use crate::web::schema::{self, Away, Changes, Missing, Reads, Scans};
+use crate::web::{Context, events, lease, orders, page};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Extension, Path, Query, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use utoipa::openapi::OpenApi;
+use utoipa::{OpenApi as _, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-/// Largest request body, in bytes.
-pub const MAX_BODY: usize = 64 * 1024;
-/// A body must have arrived within this time.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
-/// Longest `wait`.
-const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// Longest order reference in an address, in bytes.
-const MAX_REFERENCE: usize = 200;
-/// Longest user name or reason, in characters.
-const MAX_WORDS: usize = 200;
+pub(super) type Ctx = State<Arc<Context>>;
+pub(super) type Answer = Result<Response, Problem>;
 
-type Ctx = State<Arc<Context>>;
-type Answer = Result<Response, Problem>;
+/// Every address with its description: one declaration, so that neither can be there alone.
+fn addresses() -> OpenApiRouter<Arc<Context>> {
+    OpenApiRouter::with_openapi(schema::Document::openapi())
+        .routes(routes!(page::bench))
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(openapi))
+        .routes(routes!(session))
+        .routes(routes!(scan))
+        .routes(routes!(status))
+        .routes(routes!(orders::orders))
+        .routes(routes!(orders::order))
+        .routes(routes!(orders::label))
+        .routes(routes!(orders::reprint))
+        .routes(routes!(orders::redo))
+        .routes(routes!(orders::next_parcel))
+        .routes(routes!(orders::release))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(orders::writebacks))
+        .routes(routes!(orders::retry))
+        .routes(routes!(orders::resolve))
+        .routes(routes!(follow))
+        .routes(routes!(update_lease))
+        .routes(routes!(hook))
+}
+
+/// The OpenAPI document of what [`router`] serves.
+pub(super) fn document() -> OpenApi {
+    addresses().split_for_parts().1
+}
 
 pub(super) fn router(context: Arc<Context>) -> Router {
-    Router::new()
-        .route("/", get(page::bench))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/api/session", post(session))
-        .route("/api/scan", post(scan))
-        .route("/api/status", get(status))
-        .route("/api/orders", get(orders))
-        .route("/api/orders/{reference}", get(order))
-        .route("/api/orders/{reference}/label.png", get(label))
-        .route("/api/orders/{reference}/{act}", post(act))
-        .route("/api/writebacks", get(writebacks))
-        .route("/api/writebacks/{id}/{act}", post(writeback))
-        .route("/api/events", get(follow))
-        .route("/api/update/lease", post(update_lease))
-        .route("/api/doctor", get(doctor))
-        .route("/api/hooks/cartoncloud/{secret}", post(hook))
+    let (router, _) = addresses().split_for_parts();
+    router
+        // For this machine's command line alone; no part of what the document promises to others.
+        .route("/api/doctor", axum::routing::get(doctor))
         .fallback(|uri: Uri| async move {
             let path: String = uri.path().chars().take(100).collect();
             Problem::http(HttpCode::NotFound, format!("There is no {path} here."))
@@ -68,11 +80,20 @@ pub(super) fn router(context: Arc<Context>) -> Router {
         .with_state(context)
 }
 
+/// The process answers.
+#[utoipa::path(
+    get, path = "/healthz", tag = "supervision", security((), ("token" = []), ("session" = [])),
+    responses((status = 200, description = "It does.", body = schema::Health), Reads)
+)]
 async fn healthz() -> Response {
     Json(json!({ "ok": true })).into_response()
 }
 
-/// Ready: the station answers and takes work.
+/// The station answers and takes work.
+#[utoipa::path(
+    get, path = "/readyz", tag = "supervision", security((), ("token" = []), ("session" = [])),
+    responses((status = 200, description = "It does.", body = schema::Readiness), Reads, Away)
+)]
 async fn readyz(State(context): Ctx) -> Answer {
     let Reply::Document(status) = context.station.ask(Request::Status).await else {
         return Err(
@@ -96,13 +117,43 @@ async fn readyz(State(context): Ctx) -> Answer {
     }
 }
 
-#[derive(Deserialize)]
+/// Everything that is counted, in Prometheus' text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "supervision", security((), ("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "Metrics.", body = String, content_type = "text/plain"),
+        Reads, Away,
+    )
+)]
+async fn metrics(State(context): Ctx) -> Answer {
+    said(context.station.ask(Request::Metrics).await)
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/api/openapi.json", tag = "supervision", security((), ("token" = []), ("session" = [])),
+    responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value), Reads)
+)]
+async fn openapi(State(context): Ctx) -> Response {
+    typed("application/json", context.openapi.clone())
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SessionBody {
+    /// `web.token`, or what stands in the file `web-token` of the state folder.
     token: String,
 }
 
-/// The page of another machine logs in: the token for a session cookie.
+/// The page of another machine logs in: the token for a session cookie. Only from the page's own
+/// origin, or with the token.
+#[utoipa::path(
+    post, path = "/api/session", tag = "page", request_body = SessionBody,
+    responses(
+        (status = 204, description = "The cookie is set.", headers(("set-cookie" = String))),
+        Changes,
+    )
+)]
 async fn session(State(context): Ctx, headers: HeaderMap, body: Body) -> Answer {
     let SessionBody { token } = json_body(&headers, body).await?;
     if !context.keys.is_token(token.trim()) {
@@ -118,14 +169,23 @@ async fn session(State(context): Ctx, headers: HeaderMap, body: Body) -> Answer 
     Ok(response)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ScanBody {
+    /// What was scanned or typed: an order or a command.
+    #[schema(example = "WEB-20417")]
     code: String,
+    /// Who.
     #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     user: Option<String>,
 }
 
+/// A scan. Without `wait` the answer comes as soon as the scan is on the card.
+#[utoipa::path(
+    post, path = "/api/scan", tag = "work", params(WaitParam), request_body = ScanBody, security(("token" = []), ("session" = [])),
+    responses(Scans, Changes, Away)
+)]
 async fn scan(
     State(context): Ctx,
     Extension(through): Extension<Through>,
@@ -148,70 +208,11 @@ async fn scan(
     said(context.station.ask(request).await)
 }
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ActBody {
-    #[serde(default)]
-    reason: Option<String>,
-    #[serde(default)]
-    parcels: Vec<u16>,
-    #[serde(default)]
-    confirm: bool,
-    #[serde(default)]
-    user: Option<String>,
-}
-
-async fn act(
-    State(context): Ctx,
-    Extension(through): Extension<Through>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let Path((reference, name)) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
-    let reference = checked_reference(reference)?;
-    // A wrong word is a wrong address whatever the body says.
-    if !["reprint", "redo", "next-parcel", "release", "cancel"].contains(&name.as_str()) {
-        return Err(Problem::http(
-            HttpCode::NotFound,
-            "An order can be told to reprint, redo, next-parcel, release or cancel.",
-        ));
-    }
-    let wait = wait(&uri)?;
-    let body: ActBody = json_body(&headers, body).await?;
-    let reason = body.reason.map(|r| words(r, "reason")).transpose()?;
-    let source = source(through, body.user)?;
-    let only_reprint = body.parcels.is_empty() || name == "reprint";
-    if !only_reprint || body.parcels.len() > 100 || body.parcels.contains(&0) {
-        return Err(Problem::bad(
-            "parcels are numbers from 1, for reprint only.",
-        ));
-    }
-    let act = match name.as_str() {
-        "reprint" => OrderAct::Reprint {
-            reason,
-            parcels: body.parcels,
-        },
-        "redo" if !body.confirm => {
-            return Err(Problem::bad(
-                "redo buys a new shipment in place of the old one: send {\"confirm\": true}.",
-            ));
-        }
-        "redo" => OrderAct::Redo { reason },
-        "next-parcel" => OrderAct::NextParcel,
-        "release" => OrderAct::Release,
-        _ => OrderAct::Cancel,
-    };
-    let request = Request::Act {
-        reference,
-        act,
-        source,
-        wait,
-    };
-    said(context.station.ask(request).await)
-}
-
+/// What is going on.
+#[utoipa::path(
+    get, path = "/api/status", tag = "look", security((), ("token" = []), ("session" = [])),
+    responses((status = 200, description = "The status document.", body = schema::Status), Reads, Away)
+)]
 async fn status(State(context): Ctx) -> Answer {
     said(context.station.ask(Request::Status).await)
 }
@@ -229,6 +230,15 @@ async fn doctor(State(context): Ctx, Extension(through): Extension<Through>) -> 
 
 /// CartonCloud's webhook or custom button: the body is the order as it was then, of which only the id
 /// is believed. Answered at once, because the sender waits for nobody.
+#[utoipa::path(
+    post, path = "/api/hooks/cartoncloud/{secret}", tag = "work",
+    params(("secret" = String, Path, description = "`cartoncloud.hook_secret`")),
+    request_body = schema::Hook,
+    responses(
+        (status = 200, description = "Heard; the order is read again.", body = serde_json::Value),
+        Changes, Missing, Away,
+    )
+)]
 async fn hook(
     State(context): Ctx,
     path: Result<Path<String>, PathRejection>,
@@ -252,143 +262,22 @@ async fn hook(
     said(context.station.ask(Request::Hook { uuid }).await)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OrdersParams {
-    state: Option<OrderState>,
-    q: Option<String>,
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
-async fn orders(State(context): Ctx, uri: Uri) -> Answer {
-    let params: OrdersParams = query(&uri)?;
-    let limit = params.limit.unwrap_or(100);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad("limit is 1 to 1000."));
-    }
-    let query = OrdersQuery {
-        state: params.state,
-        q: params
-            .q
-            .filter(|q| !q.is_empty())
-            .map(|q| words(q, "q"))
-            .transpose()?,
-        limit,
-        after: params.after.map(checked_reference).transpose()?,
-    };
-    said(context.station.ask(Request::Orders(query)).await)
-}
-
-async fn order(State(context): Ctx, path: Result<Path<String>, PathRejection>) -> Answer {
-    let Path(reference) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
-    let reference = checked_reference(reference)?;
-    said(context.station.ask(Request::Order { reference }).await)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LabelParams {
-    page: Option<u16>,
-}
-
-async fn label(State(context): Ctx, path: Result<Path<String>, PathRejection>, uri: Uri) -> Answer {
-    let Path(reference) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
-    let reference = checked_reference(reference)?;
-    let page = query::<LabelParams>(&uri)?.page.unwrap_or(1);
-    if page == 0 {
-        return Err(Problem::bad("page counts from 1."));
-    }
-    said(
-        context
-            .station
-            .ask(Request::LabelPng { reference, page })
-            .await,
-    )
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WritebacksParams {
-    state: Option<String>,
-    limit: Option<usize>,
-}
-
-async fn writebacks(State(context): Ctx, uri: Uri) -> Answer {
-    let params: WritebacksParams = query(&uri)?;
-    let limit = params.limit.unwrap_or(1000);
-    if !(1..=20_000).contains(&limit) {
-        return Err(Problem::bad("limit is 1 to 20000."));
-    }
-    if let Some(state) = &params.state
-        && !documents::WRITEBACK_STATES.contains(&state.as_str())
-    {
-        let words = documents::WRITEBACK_STATES.join(", ");
-        return Err(Problem::bad(format!("state is one of: {words}.")));
-    }
-    let query = WritebacksQuery {
-        state: params.state,
-        limit,
-    };
-    said(context.station.ask(Request::Writebacks(query)).await)
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WritebackBody {
-    #[serde(default)]
-    keep: Option<Keep>,
-    #[serde(default)]
-    user: Option<String>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Keep {
-    Ours,
-    Theirs,
-}
-
-async fn writeback(
-    State(context): Ctx,
-    Extension(through): Extension<Through>,
-    path: Result<Path<(String, String)>, PathRejection>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let Path((id, name)) = path.map_err(|_| Problem::bad("The address is not UTF-8."))?;
-    let id = checked_reference(id)?;
-    if !["retry", "resolve"].contains(&name.as_str()) {
-        return Err(Problem::http(
-            HttpCode::NotFound,
-            "A writeback can be told to retry, or resolved.",
-        ));
-    }
-    let body: WritebackBody = json_body(&headers, body).await?;
-    let act = match (name.as_str(), body.keep) {
-        ("retry", None) => WritebackAct::Retry,
-        ("resolve", Some(Keep::Ours)) => WritebackAct::KeepOurs,
-        ("resolve", Some(Keep::Theirs)) => WritebackAct::KeepTheirs,
-        ("retry", Some(_)) => return Err(Problem::bad("keep is for resolve.")),
-        _ => {
-            return Err(Problem::bad(
-                "Say which number shall stand: {\"keep\": \"ours\"} or {\"keep\": \"theirs\"}.",
-            ));
-        }
-    };
-    let source = source(through, body.user)?;
-    let request = Request::Writeback { id, act, source };
-    said(context.station.ask(request).await)
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LeaseBody {
     quiet_s: u32,
     patience_s: u32,
 }
 
-/// Only for the updater on this machine: whoever holds it keeps the bench from working.
+/// Only for the updater on this machine, over the control socket: whoever holds it keeps the bench
+/// from working.
+#[utoipa::path(
+    post, path = "/api/update/lease", tag = "supervision", request_body = LeaseBody, security(("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "A line as often as something changes.", body = String, content_type = "application/x-ndjson"),
+        Changes, Missing,
+    )
+)]
 async fn update_lease(
     State(context): Ctx,
     Extension(through): Extension<Through>,
@@ -413,6 +302,14 @@ async fn update_lease(
     ))
 }
 
+/// Server-sent events `scan` `order` `printer` `writeback` `status`; the first is the status.
+#[utoipa::path(
+    get, path = "/api/events", tag = "look", security((), ("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "Until one of us goes.", body = String, content_type = "text/event-stream"),
+        Reads, Away,
+    )
+)]
 async fn follow(State(context): Ctx) -> Answer {
     let place = context.followers.clone().try_acquire_owned().map_err(|_| {
         Problem::bad("Too many pages follow this station already.")
@@ -426,7 +323,7 @@ async fn follow(State(context): Ctx) -> Answer {
 }
 
 /// A station's reply in HTTP.
-fn said(reply: Reply) -> Answer {
+pub(super) fn said(reply: Reply) -> Answer {
     Ok(match reply {
         Reply::Scan(reply) => scan_response(&reply),
         Reply::Document(document) => Json(document).into_response(),
@@ -434,6 +331,8 @@ fn said(reply: Reply) -> Answer {
             let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
             typed("application/x-ndjson", Bytes::from(text))
         }
+        // Prometheus asks for the version of its format.
+        Reply::Text(text) => typed("text/plain; version=0.0.4; charset=utf-8", text.into()),
         Reply::Png(bytes) => typed("image/png", Bytes::from(bytes)),
         Reply::NotFound { detail } => {
             return Err(
@@ -462,97 +361,4 @@ fn typed(kind: &'static str, bytes: Bytes) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Reads a JSON body: declared as JSON, at most [`MAX_BODY`], within [`BODY_DEADLINE`].
-async fn json_body<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
-    let declared = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.split(';').next())
-        .is_some_and(|v| v.trim().eq_ignore_ascii_case("application/json"));
-    if !declared {
-        return Err(Problem::media_type());
-    }
-    let too_large = || Problem::http(HttpCode::TooLarge, "A request body has at most 64 KiB.");
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse::<usize>().ok());
-    if length.is_some_and(|n| n > MAX_BODY) {
-        return Err(too_large());
-    }
-    let read = tokio::time::timeout(BODY_DEADLINE, axum::body::to_bytes(body, MAX_BODY)).await;
-    let bytes = match read {
-        Ok(Ok(bytes)) => bytes,
-        // With a declared length that fits, what failed was the connection.
-        Ok(Err(_)) if length.is_none() => return Err(too_large()),
-        Ok(Err(_)) => return Err(Problem::bad("The request broke off.")),
-        Err(_) => {
-            return Err(
-                Problem::bad("The request took too long.").with_status(StatusCode::REQUEST_TIMEOUT)
-            );
-        }
-    };
-    serde_json::from_slice(&bytes)
-        .map_err(|why| Problem::bad(format!("The body is not what is wanted here: {why}.")))
-}
-
-fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
-    Query::try_from_uri(uri)
-        .map(|Query(params)| params)
-        .map_err(|why| Problem::bad(format!("{}.", why.body_text())))
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WaitParam {
-    wait: Option<String>,
-}
-
-/// `?wait=30s`.
-fn wait(uri: &Uri) -> Result<Option<Duration>, Problem> {
-    let Some(text) = query::<WaitParam>(uri)?.wait else {
-        return Ok(None);
-    };
-    match crate::domain::time::parse_duration(&text) {
-        Some(wait) if wait.is_zero() => Ok(None),
-        Some(wait) if wait <= LONGEST_WAIT => Ok(Some(wait)),
-        _ => Err(Problem::bad("wait is a duration up to 2m, such as 30s.")),
-    }
-}
-
-fn source(through: Through, user: Option<String>) -> Result<Source, Problem> {
-    let trigger = match through {
-        Through::Cli => "cli",
-        Through::Page => "page",
-        Through::Http => "http",
-    };
-    Ok(Source {
-        trigger: trigger.to_owned(),
-        user: user
-            .filter(|u| !u.trim().is_empty())
-            .map(|u| words(u, "user"))
-            .transpose()?,
-    })
-}
-
-fn words(text: String, what: &str) -> Result<String, Problem> {
-    let text = text.trim();
-    if text.chars().count() > MAX_WORDS || text.chars().any(char::is_control) {
-        return Err(Problem::bad(format!(
-            "{what} has at most {MAX_WORDS} characters and no control characters."
-        )));
-    }
-    Ok(text.to_owned())
-}
-
-fn checked_reference(reference: String) -> Result<String, Problem> {
-    if reference.is_empty()
-        || reference.len() > MAX_REFERENCE
-        || reference.chars().any(char::is_control)
-    {
-        return Err(Problem::bad("This is no order number or ledger id."));
-    }
-    Ok(reference)
 }

@@ -1,7 +1,7 @@
 //! Orders and writebacks as the API shows them (contract 24), from the ledger's own words.
 
 use crate::domain::writeback::job_id;
-use crate::domain::{Order, PageState, Timestamp, Writeback, WritebackState};
+use crate::domain::{Order, PageState, Party, Timestamp, Writeback, WritebackState};
 use serde_json::{Value, json};
 
 /// The states of writebacks, as words.
@@ -23,6 +23,10 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
                 "tracking": s.tracking,
                 "superseded": s.superseded,
                 "carrier": s.carrier,
+                "ahead": s.ahead,
+                "price_cents": s.price_cents,
+                "unverified": s.unverified,
+                "age_s": now.since(s.at).as_secs(),
             })
         })
         .collect();
@@ -68,13 +72,23 @@ pub fn order(order: &Order, now: Timestamp) -> Value {
         "account": order.account,
         "state": order.state(),
         "reference": order.reference,
+        "customer": order.sale.as_ref().map(|sale| customer(&sale.customer)),
         "shipments": shipments,
         "pages": pages,
         "writebacks": writebacks,
         "deeds": deeds,
+        "timings_ms": order.timings,
         "created": rfc3339(order.created),
         "updated": rfc3339(order.updated),
     })
+}
+
+/// A merchant as people know it: by code, else by name.
+fn customer(party: &Party) -> &str {
+    match party.code.as_str() {
+        "" => &party.name,
+        code => code,
+    }
 }
 
 /// The document of one writeback.

@@ -7,6 +7,7 @@
 use crate::web::events::Chunks;
 use crate::web::port::{Reply, Request, Station};
 use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -24,7 +25,12 @@ pub(super) fn stream(station: Station, quiet: Duration, patience: Duration) -> R
         // The answer does not matter: there is nobody left to tell.
         drop(station.ask(Request::WorkOn).await);
     });
-    Body::new(Chunks(rx)).into_response()
+    let mut response = Body::new(Chunks(rx)).into_response();
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
+    response
 }
 
 async fn hold(station: &Station, quiet: Duration, patience: Duration, tx: &mpsc::Sender<Bytes>) {

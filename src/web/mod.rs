@@ -8,17 +8,20 @@
 mod api;
 pub mod documents;
 mod events;
+mod extract;
 mod guard;
 mod lease;
+mod orders;
 mod page;
 mod port;
 mod problem;
+mod schema;
 mod server;
 #[cfg(test)]
 mod tests;
 pub mod token;
 
-pub use api::MAX_BODY;
+pub use extract::MAX_BODY;
 pub use port::{
     Call, Event, EventKind, OrderAct, OrdersQuery, Reply, Request, Station, WritebackAct,
     WritebacksQuery,
@@ -61,6 +64,8 @@ struct Context {
     hosts: Vec<String>,
     /// The page with the bench's name and prefix filled in.
     page: String,
+    /// `/api/openapi.json`.
+    openapi: axum::body::Bytes,
     /// Becomes true when the station stops.
     stopping: watch::Receiver<bool>,
     /// Places for followers of events.

@@ -1,7 +1,9 @@
 //! The bench page: one file, no outside resources, a nonce for its own script and style.
 
+use crate::domain::Code;
 use crate::web::Context;
 use crate::web::guard::{Peer, Through};
+use crate::web::problem::Problem;
 use crate::web::token::random_hex;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -10,7 +12,14 @@ use std::sync::Arc;
 
 const PAGE: &str = include_str!("page.html");
 
-/// `GET /`. On this machine it comes with a session; elsewhere it asks for the token first.
+/// The bench page. On this machine it comes with a session; elsewhere it asks for the token first.
+#[utoipa::path(
+    get, path = "/", tag = "page", security((), ("token" = []), ("session" = [])),
+    responses(
+        (status = 200, description = "HTML.", body = String, content_type = "text/html"),
+        crate::web::schema::Reads, crate::web::schema::Away,
+    )
+)]
 pub(super) async fn bench(
     State(context): State<Arc<Context>>,
     Extension(through): Extension<Through>,
@@ -18,7 +27,9 @@ pub(super) async fn bench(
     headers: HeaderMap,
 ) -> Response {
     let Ok(nonce) = random_hex() else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        return Problem::code(Code::Internal, "There are no random numbers yet.")
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+            .into_response();
     };
     let html = context.page.replace("{{nonce}}", &nonce);
     let mut response = html.into_response();

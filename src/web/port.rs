@@ -65,6 +65,8 @@ pub enum Request {
     },
     /// Everything that only the running station can look at, for `printstation doctor`.
     Doctor,
+    /// Everything that is counted, in Prometheus' text format.
+    Metrics,
     /// Rest for an update, or rest on; `{"lease":"granted"|"waiting"}`.
     Rest {
         /// Nobody must have asked anything for so long.
@@ -139,6 +141,8 @@ pub enum Reply {
     Document(Value),
     /// Documents, one per line.
     Lines(Vec<Value>),
+    /// Metrics.
+    Text(String),
     /// A PNG file.
     Png(Vec<u8>),
     /// No such order, or no label of it.

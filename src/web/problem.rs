@@ -22,6 +22,15 @@ pub enum HttpCode {
 }
 
 impl HttpCode {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::BadRequest,
+    ];
+
     /// The stable word.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use crate::web::guard::{Keys, Peer};
 use crate::web::port::Station;
 use crate::web::{Context, Settings, api, page, token};
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 /// Connections at a time: over TCP, and on the control socket, so that neither can starve the other.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 320;
 /// Followers of events among them.
 const FOLLOWERS: usize = 24;
 /// Headers must have arrived within this time; an idle connection is closed after it.
@@ -123,6 +123,7 @@ pub async fn serve(settings: Settings, station: Station) -> Result<Serving, Star
         ),
         hosts: settings.hosts,
         page: page::of_bench(&settings.station, &settings.command_prefix),
+        openapi: openapi(),
         stopping: stopping.clone(),
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
     });
@@ -145,6 +146,16 @@ pub async fn serve(settings: Settings, station: Station) -> Result<Serving, Star
         stop,
         tasks,
     })
+}
+
+/// The document, written once.
+fn openapi() -> Bytes {
+    let text = api::document().to_pretty_json().unwrap_or_else(|error| {
+        // Unreachable for these types; said rather than hidden.
+        tracing::error!(%error, "the OpenAPI document cannot be written");
+        String::from("{}")
+    });
+    Bytes::from(text)
 }
 
 /// Binds the control socket; a stale one is replaced, a live one is another station.

@@ -108,6 +108,7 @@ async fn friendly() -> Bench {
                 detail: "no such order".into(),
             },
             Request::LabelPng { .. } => Reply::Png(b"\x89PNG".to_vec()),
+            Request::Metrics => Reply::Text("# EOF\n".into()),
         })
     })
     .await
@@ -306,6 +307,7 @@ async fn readers_beyond_this_machine_need_the_token_and_this_machine_does_not() 
         keys: guard::Keys::new(&TOKEN.into(), "session".into(), 1, None),
         hosts: vec![],
         page: page::of_bench("b", ""),
+        openapi: axum::body::Bytes::new(),
         stopping,
         followers: Arc::new(Semaphore::new(1)),
     });

@@ -7,8 +7,8 @@
 //!
 //! 2xx is done, 410 is unsupported, everything else is tried again. Redirects are not followed.
 
-use crate::domain::Delivery;
 use crate::domain::writeback::Dispatch;
+use crate::domain::{Delivery, Timestamp};
 use crate::outbox::{Clock, Delivering, Sink};
 use crate::system::http::{self, Http, Reply, Trouble};
 use hmac::{Hmac, Mac as _};
@@ -60,10 +60,78 @@ pub enum SetupError {
 /// The sink.
 pub struct Webhook {
     name: String,
-    url: Url,
-    secret: SecretString,
-    http: Http,
+    receiver: Receiver,
     clock: Clock,
+}
+
+/// An address that takes events, and the key that signs them. Sends once; repeats nothing.
+pub struct Receiver {
+    url: Url,
+    secret: Option<SecretString>,
+    http: Http,
+}
+
+/// How a send ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// 2xx.
+    Taken,
+    /// 410: it wants none any more.
+    Gone,
+    /// Neither: try again.
+    Failed(String),
+}
+
+impl Receiver {
+    /// A receiver that nothing has been sent to. `deadline`: the longest wait for it; 20 s by default.
+    ///
+    /// # Errors
+    /// What is wrong with its address.
+    pub fn new(
+        url: &str,
+        secret: Option<SecretString>,
+        deadline: Option<Duration>,
+    ) -> Result<Self, &'static str> {
+        let url = http::address(url)?;
+        Ok(Self {
+            http: Http::new(&url, deadline.unwrap_or(DEADLINE)),
+            url,
+            secret,
+        })
+    }
+
+    /// Sends an event once.
+    pub async fn send(&self, id: &str, body: String, now: Timestamp) -> Sent {
+        let Some(request) = self.request(id, body, now) else {
+            return Sent::Failed("the event's name cannot stand in a header".to_owned());
+        };
+        match self.http.exchange(request, MAX_REPLY).await {
+            Ok(reply) if (200..300).contains(&reply.status) => Sent::Taken,
+            Ok(reply) if reply.status == 410 => Sent::Gone,
+            Ok(reply) => Sent::Failed(format!("the receiver answered {}", reply.status)),
+            Err(Trouble::NotSent(why) | Trouble::Clock(why) | Trouble::Broken(why)) => {
+                Sent::Failed(why)
+            }
+        }
+    }
+
+    /// `None`: the id cannot stand in a header.
+    fn request(&self, id: &str, body: String, now: Timestamp) -> Option<Request> {
+        let mut request = Request::new(Method::POST, self.url.clone());
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let id = HeaderValue::from_bytes(id.as_bytes()).ok()?;
+        headers.insert("idempotency-key", id.clone());
+        headers.insert("x-printstation-delivery", id);
+        if let Some(secret) = &self.secret {
+            let unix = now.0.div_euclid(1000);
+            let signature = format!("t={unix},v1={}", sign(secret, unix, &body));
+            let signature = HeaderValue::from_str(&signature).ok()?;
+            headers.insert("x-printstation-signature", signature);
+        }
+        *request.body_mut() = Some(body.into());
+        Some(request)
+    }
 }
 
 #[derive(Serialize)]
@@ -85,18 +153,18 @@ impl Webhook {
     /// When its address or secret cannot be used.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, SetupError> {
         let name = settings.name;
-        let url = match http::address(&settings.url) {
-            Ok(url) => url,
+        let is_signed = !settings.secret.expose_secret().is_empty();
+        let receiver = Receiver::new(&settings.url, Some(settings.secret), settings.deadline);
+        let receiver = match receiver {
+            Ok(receiver) => receiver,
             Err(why) => return Err(SetupError::Url { name, why }),
         };
-        if settings.secret.expose_secret().is_empty() {
+        if !is_signed {
             return Err(SetupError::Secret { name });
         }
         Ok(Self {
-            http: Http::new(&url, settings.deadline.unwrap_or(DEADLINE)),
             name,
-            url,
-            secret: settings.secret,
+            receiver,
             clock,
         })
     }
@@ -120,23 +188,11 @@ impl Webhook {
                 false,
             );
         };
-        let unix = (self.clock)().0.div_euclid(1000);
-        let signature = format!("t={unix},v1={}", sign(&self.secret, unix, &body));
-        let (Ok(id), Ok(signature)) = (
-            HeaderValue::from_bytes(id.as_bytes()),
-            HeaderValue::from_str(&signature),
-        ) else {
+        let Some(request) = self.receiver.request(&id, body, (self.clock)()) else {
             let why = "the job's name cannot stand in a header".to_owned();
             return Delivery::Unsupported { why };
         };
-        let mut request = Request::new(Method::POST, self.url.clone());
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert("idempotency-key", id.clone());
-        headers.insert("x-printstation-delivery", id);
-        headers.insert("x-printstation-signature", signature);
-        *request.body_mut() = Some(body.into());
-        judge(self.http.exchange(request, MAX_REPLY).await)
+        judge(self.receiver.http.exchange(request, MAX_REPLY).await)
     }
 }
 
@@ -236,6 +292,23 @@ mod tests {
             "webhook:1: the secret is empty"
         );
         assert_eq!(make("https://erp.example/x?token=abc", "s"), None);
+    }
+
+    #[test]
+    fn without_a_secret_nothing_is_signed() {
+        for (secret, signed) in [(None, false), (Some("k".into()), true)] {
+            let receiver = Receiver::new("https://alerts.example/x", secret, None).unwrap();
+            let request = receiver.request("a.1", "{}".to_owned(), Timestamp(1));
+            let headers = request.unwrap().headers().clone();
+            assert_eq!(headers["idempotency-key"], "a.1");
+            assert_eq!(headers.contains_key("x-printstation-signature"), signed);
+        }
+        let receiver = Receiver::new("https://alerts.example/x", None, None).unwrap();
+        assert!(
+            receiver
+                .request("a\nb", String::new(), Timestamp(1))
+                .is_none()
+        );
     }
 
     /// Computed with `printf '1700000000.{}' | openssl dgst -sha256 -hmac Jefe`.

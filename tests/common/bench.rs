@@ -87,6 +87,25 @@ impl World {
                 });
                 self.replies.push(Input::FoundSale { act, result });
             }
+            Effect::FindNext { statuses } => {
+                let result = self.cloud.waiting(&statuses).map(|sales| {
+                    let known = |sale: &SaleOrder| self.known_sale(sale);
+                    sales.into_iter().map(|s| (s.clone(), known(&s))).collect()
+                });
+                self.replies.push(Input::FoundNext { result });
+            }
+            Effect::Archive {
+                order,
+                account,
+                order_id,
+            } => {
+                let result = self.cloud.archive(&account, order_id);
+                self.replies.push(Input::Archived {
+                    order,
+                    order_id,
+                    result,
+                });
+            }
             Effect::LookNumber {
                 order,
                 account,
@@ -210,6 +229,22 @@ impl World {
                     .map(|pages| pages.concat())
                     .ok_or((Code::LabelMissing, "not in the spool".to_owned()));
                 self.replies.push(Input::Prepared {
+                    order,
+                    order_id,
+                    result,
+                });
+            }
+            Effect::Slip {
+                order,
+                account,
+                order_id,
+                ..
+            } => {
+                let result = self.cloud.slip(&account, order_id);
+                if let Ok((meta, _)) = &result {
+                    self.spool.insert(meta.id.clone());
+                }
+                self.replies.push(Input::SlipCame {
                     order,
                     order_id,
                     result,
@@ -489,8 +524,10 @@ fn call_of(effect: &Effect) -> Option<Call> {
         Effect::Probe(_) => Call::Probe,
         Effect::LookNumber { .. } => Call::LookNumber,
         Effect::Create { .. } => Call::Create,
-        Effect::FindSale { .. } => Call::FindSale,
+        Effect::FindSale { .. } | Effect::FindNext { .. } => Call::FindSale,
+        Effect::Archive { .. } => Call::Archive,
         Effect::ProbeSales => Call::ProbeSales,
+        Effect::Slip { .. } => Call::Slip,
         _ => return None,
     })
 }

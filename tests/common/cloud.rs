@@ -5,6 +5,7 @@
 //! station.
 
 use super::sales::LateCreate;
+use printstation::domain::remote::PACKING_SLIP;
 use printstation::domain::{
     AccountName, Bought, CallFailure, Code, DocumentId, DocumentMeta, Mono, PageRole, Parcel,
     RemoteOrder, RemoteStatus, SaleOrder,
@@ -29,6 +30,8 @@ pub enum Call {
     FindSale,
     ReadSale,
     ProbeSales,
+    Archive,
+    Slip,
 }
 
 /// How a call ends otherwise than well.
@@ -128,6 +131,7 @@ impl Cloud {
             tracking: Vec::new(),
             label_created: false,
             fingerprint: format!("print-{number}"),
+            price_cents: None,
         };
         self.orders.insert(
             (account.into(), order_id),
@@ -180,6 +184,14 @@ impl Cloud {
             let account = order.remote.account.clone();
             self.add(&account.0, number, now);
         }
+    }
+
+    pub fn archive(&mut self, account: &AccountName, order_id: i64) -> Result<(), CallFailure> {
+        let fault = self.begin(Call::Archive, account)?;
+        if let Some(order) = self.orders.get_mut(&(account.clone(), order_id)) {
+            order.remote.archived = true;
+        }
+        fault.map_or(Ok(()), |_| Err(failure(Fault::LostAfter)))
     }
 
     /// The office changes the address.
@@ -247,6 +259,30 @@ impl Cloud {
         commit(order, &layout, hide_number);
         let number = order.remote.number.clone();
         self.sales.push((number, order_id));
+    }
+
+    /// A packing slip of one page; asking for it changes nothing.
+    pub fn slip(
+        &mut self,
+        account: &AccountName,
+        order_id: i64,
+    ) -> Result<(DocumentMeta, Vec<PreparedPage>), CallFailure> {
+        if self.begin(Call::Slip, account)?.is_some() {
+            return Err(failure(Fault::LostBefore));
+        }
+        let meta = DocumentMeta {
+            id: DocumentId(format!("slip-{order_id}")),
+            len: 1,
+            label_type: PACKING_SLIP.to_owned(),
+        };
+        let page = PreparedPage {
+            document: 0,
+            index: 0,
+            role: PageRole::Document,
+            label_type: PACKING_SLIP.to_owned(),
+            codes: Vec::new(),
+        };
+        Ok((meta, vec![page]))
     }
 
     pub fn buy(
@@ -479,6 +515,14 @@ fn commit(order: &mut CloudOrder, layout: &[(PageRole, &'static str, u16)], hide
                     index,
                     role: *role,
                     label_type: (*label_type).to_owned(),
+                    codes: if *role == PageRole::Label {
+                        vec![
+                            order.remote.number.clone(),
+                            format!("LABEL{}x{}", order.remote.order_id, index),
+                        ]
+                    } else {
+                        Vec::new()
+                    },
                 })
                 .collect();
             (meta, pages)

@@ -1,7 +1,7 @@
 //! A virtual ledger: what a commit makes durable, and nothing else, comes back after a crash.
 
 use super::people::number_of;
-use printstation::domain::{ActId, Order, OrderId, Record, Timestamp};
+use printstation::domain::{ActId, AheadDay, Order, OrderId, Record, Timestamp};
 use printstation::station::Recovered;
 use std::collections::BTreeMap;
 
@@ -77,6 +77,10 @@ impl Memory {
             closed: match self.records.get("bench") {
                 Some(Record::Bench { closed, .. }) => *closed,
                 _ => Timestamp::default(),
+            },
+            ahead: match self.records.get("bench") {
+                Some(Record::Bench { ahead, .. }) => ahead.clone(),
+                _ => AheadDay::default(),
             },
             bench_seq: self.records.get("bench").map_or(0, Record::seq),
             highest_act: self.highest_act,

@@ -58,6 +58,16 @@ impl World {
                 self.is_there(&number);
             }
         }
+        if !self.settings.next.is_empty() {
+            // Whichever order it ships, somebody stands there and waits for it.
+            let waiting: Vec<String> = self
+                .cloud
+                .sale_orders
+                .values()
+                .map(|s| s.number.clone())
+                .collect();
+            waiting.iter().for_each(|number| self.is_there(number));
+        }
         let numbers: Vec<String> = self.asked_about.values().cloned().collect();
         numbers.iter().for_each(|number| self.is_there(number));
         let token = self.new_token(String::new());
@@ -356,6 +366,7 @@ impl World {
             writebacks: Vec::new(),
             last_job: 0,
             fingerprint: String::new(),
+            timings: None,
             deeds: Vec::new(),
             created: Timestamp(0),
             updated: Timestamp(0),

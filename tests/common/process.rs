@@ -19,6 +19,11 @@ pub struct Process {
 impl Process {
     /// Starts the binary and waits for its ready line.
     pub fn start(args: &[&str], envs: &[(&str, &str)], log: &Path) -> Self {
+        Self::try_start(args, envs, log).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same; says why there is no ready line.
+    pub fn try_start(args: &[&str], envs: &[(&str, &str)], log: &Path) -> Result<Self, String> {
         let stderr = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -36,13 +41,31 @@ impl Process {
         let stdout = child.stdout.take().expect("stdout is piped");
         let mut reader = BufReader::new(stdout);
         reader.read_line(&mut line).expect("stdout is readable");
-        let ready = serde_json::from_str(&line).unwrap_or_else(|error| {
-            let log = std::fs::read_to_string(log).unwrap_or_default();
-            panic!("no ready line from {args:?}: {error}: {line:?}\n{log}")
-        });
+        let ready = match serde_json::from_str(&line) {
+            Ok(ready) => ready,
+            Err(error) => {
+                drop(child.kill());
+                drop(child.wait());
+                let log = std::fs::read_to_string(log).unwrap_or_default();
+                return Err(format!(
+                    "no ready line from {args:?}: {error}: {line:?}\n{log}"
+                ));
+            }
+        };
         // Whatever else it says must not block it.
         std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-        Self { child, ready }
+        Ok(Self { child, ready })
+    }
+
+    /// A signal to it.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("a signal");
+    }
+
+    /// Its exit status, when it has ended by itself.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().expect("wait")
     }
 
     /// SIGKILL, and wait until it is gone.
@@ -53,8 +76,7 @@ impl Process {
 
     /// SIGTERM, and its exit code.
     pub fn stop(self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("SIGTERM");
+        self.signal(rustix::process::Signal::TERM);
         self.wait()
     }
 
@@ -62,7 +84,7 @@ impl Process {
     pub fn wait(mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(status) = self.child.try_wait().expect("wait") {
+            if let Some(status) = self.ended() {
                 return status.code();
             }
             assert!(Instant::now() < deadline, "the process does not stop");

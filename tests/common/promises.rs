@@ -3,6 +3,7 @@
 use super::{PREFIX, Paper, World};
 use printstation::domain::writeback::is_due;
 use printstation::domain::{OrderId, PageRole, PageState, State, WritebackState};
+use printstation::station::Verify;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -145,6 +146,10 @@ impl World {
                     matches!(p, Paper::Page { order_id: o, page: n, .. } if o == order_id && n == page)
                 })
             });
+            if self.settings.verify == Verify::Strict {
+                // Nobody is there to scan the label that came out last.
+                self.scan_at("checker", &format!("{PREFIX}CANCEL"));
+            }
             self.scan_at("checker", &format!("{PREFIX}ORDER-{id}"));
             if out {
                 self.scan_at("checker", &format!("{PREFIX}YES"));

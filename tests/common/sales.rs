@@ -278,6 +278,12 @@ impl Cloud {
         Ok(Vec::new())
     }
 
+    pub fn waiting(&mut self, statuses: &[String]) -> Result<Vec<SaleOrder>, CallFailure> {
+        self.cartoncloud(Call::FindSale)?;
+        let waits = |sale: &&SaleOrder| statuses.contains(&sale.status);
+        Ok(self.sale_orders.values().filter(waits).cloned().collect())
+    }
+
     pub fn look_number(
         &mut self,
         account: &AccountName,

@@ -31,7 +31,7 @@ pub use sales::{Hitch, Sinks};
 
 use printstation::domain::{
     Code, DocumentId, Moment, Mono, Order, OrderId, Outcome, PrinterName, SaleOrder, ScanReply,
-    Signal, Timestamp,
+    Signal, StatusAct, Timestamp,
 };
 use printstation::station::{Effect, Input, PageJob, Release, Settings, Station, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -287,6 +287,14 @@ impl World {
                 .and_then(|o| o.sale.as_ref())
                 .is_some_and(|s| s.print_seen);
             if !acted && asks.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+                self.is_there(&sale.number);
+            }
+            let reached = known.as_ref().and_then(|o| o.sale.as_ref());
+            let reached = reached.is_some_and(|s| s.reached == sale.status);
+            let prints = self.settings.sale_route(&sale).is_some_and(|route| {
+                self.settings.routes[route].on(&sale.status) == Some(StatusAct::Print)
+            });
+            if prints && !reached {
                 self.is_there(&sale.number);
             }
             self.handle(Input::SaleSeen {

@@ -120,6 +120,7 @@ fn a_full_ledger_refuses_new_work_and_never_work_that_goes_on_or_ends() {
             seq: 1,
             paused: true,
             closed: printstation::domain::Timestamp(7),
+            ahead: printstation::domain::AheadDay::default(),
         }],
     );
     for id in 1..last {

@@ -90,7 +90,7 @@ proptest! {
                     highest = highest.max(id);
                 }
                 Step::Pause(now) => {
-                    commit(&ledger, vec![Record::Bench { seq, paused: now, closed: printstation::domain::Timestamp(0) }]);
+                    commit(&ledger, vec![Record::Bench { seq, paused: now, closed: printstation::domain::Timestamp(0), ahead: printstation::domain::AheadDay::default() }]);
                     paused = now;
                 }
                 Step::Rest => settled(&ledger),

@@ -22,6 +22,30 @@ scenarios! {
         expect!(w, w.tickets()[0].contains(&"A. Person".to_owned()), "{:?}", w.tickets());
     }
 
+    fn while_the_network_is_known_to_be_gone_a_scan_is_queued_without_asking_for_it(w) {
+        w.order("WEB-1");
+        w.order("WEB-2");
+        w.cloud.down = true;
+        w.scan("WEB-1");
+        let asked = w.cloud.count(Call::Find);
+        expect_eq!(w, w.scan("WEB-2").outcome, Outcome::Queued);
+        expect_eq!(w, w.cloud.count(Call::Find), asked);
+        // RESUME is a person's word that it is back: it is tried.
+        w.cloud.down = false;
+        w.command("RESUME");
+        expect_eq!(w, (w.printed("WEB-1"), w.printed("WEB-2")), (1, 1));
+    }
+
+    fn an_old_failure_does_not_keep_a_scan_from_asking(w) {
+        w.order("WEB-1");
+        w.order("WEB-2");
+        w.cloud.fail(Call::Find, Fault::NotSent);
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Queued);
+        w.command("CANCEL");
+        w.wait(Duration::from_secs(6));
+        expect_eq!(w, w.scan("WEB-2").outcome, Outcome::Printed);
+    }
+
     fn release_print_prints_when_the_network_is_back_each_after_its_ticket(w) {
         w.configure(|s| s.release = Release::Print);
         w.order("WEB-1");

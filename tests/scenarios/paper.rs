@@ -191,6 +191,175 @@ scenarios! {
         expect_eq!(w, (w.cloud.sold("WEB-1"), w.printed("WEB-1")), (1, 1));
     }
 
+    fn a_label_that_has_not_started_comes_out_of_the_printer_that_stands_in(w) {
+        spare(w);
+        w.order("WEB-1");
+        w.printer("label").trouble = Some(Code::PrinterMediaOut);
+        let reply = w.scan("WEB-1");
+        expect_eq!(w, (reply.outcome, reply.proof), (Outcome::Printed, Some(Proof::Confirmed)));
+        expect!(w, reply.message.contains("came out of spare"), "{}", reply.message);
+        expect!(w, w.signals.contains(&Signal::PrinterNeedsHand));
+        expect_eq!(w, came_out_of(w), ["spare"]);
+        expect_eq!(w, printers_of(w, "WEB-1"), ["spare"]);
+        // The next one need not try the printer that is known to be in trouble.
+        w.order("WEB-2");
+        w.scan("WEB-2");
+        expect_eq!(w, came_out_of(w), ["spare", "spare"]);
+        // And goes back when it is cured, without anybody saying so.
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(5));
+        w.order("WEB-3");
+        expect_eq!(w, w.scan("WEB-3").message, "The label is printed.");
+        expect_eq!(w, came_out_of(w), ["spare", "spare", "label"]);
+    }
+
+    fn a_label_that_may_have_started_never_comes_out_of_another_printer(w) {
+        spare(w);
+        w.cloud.layout = vec![(PageRole::Label, "BlankLabels", 2)];
+        w.order("WEB-1");
+        w.printer("label").plan.push_back(Journey::Cut { out: true });
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::PrinterInDoubt));
+        w.printer("label").trouble = Some(Code::PrinterOffline);
+        w.wait(Duration::from_secs(20));
+        expect_eq!(w, came_out_of(w), ["label"]);
+        expect_eq!(w, printers_of(w, "WEB-1"), ["label", "label"]);
+        // A person settles the first one; the second has not started and need not wait.
+        w.command("YES");
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, came_out_of(w), ["label", "spare"]);
+    }
+
+    fn with_both_printers_in_trouble_the_first_one_that_is_cured_prints(w) {
+        spare(w);
+        for (cured, out) in [("spare", "spare"), ("label", "label")] {
+            let number = format!("WEB-{cured}");
+            w.order(&number);
+            w.printer("label").trouble = Some(Code::PrinterOffline);
+            w.printer("spare").trouble = Some(Code::PrinterCoverOpen);
+            let token = w.hand_in("bench", None, &number);
+            w.wait(Duration::from_secs(10));
+            expect_eq!(w, w.state(&number), State::WaitingPrinter);
+            w.printer(cured).trouble = None;
+            w.wait(Duration::from_secs(5));
+            expect_eq!(w, w.reply_to(token).outcome, Outcome::Printed);
+            expect_eq!(w, printers_of(w, &number), [out]);
+            w.printer("label").trouble = None;
+            w.printer("spare").trouble = None;
+            w.wait(Duration::from_secs(5));
+        }
+    }
+
+    fn orders_in_line_for_a_printer_in_trouble_go_to_the_other_in_order(w) {
+        spare(w);
+        w.printer("spare").trouble = Some(Code::PrinterOffline);
+        w.printer("label").trouble = Some(Code::PrinterMediaOut);
+        for number in ["WEB-1", "WEB-2", "WEB-3"] {
+            w.order(number);
+            w.scan(number);
+        }
+        w.printer("spare").trouble = None;
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, w.papers(), ["WEB-1", "WEB-2", "WEB-3"]);
+        expect_eq!(w, came_out_of(w), ["spare", "spare", "spare"]);
+    }
+
+    fn a_label_too_large_for_the_other_printer_waits_for_its_own(w) {
+        spare(w);
+        w.order("WEB-1");
+        w.printer("label").trouble = Some(Code::PrinterMediaOut);
+        w.printer("spare").plan.push_back(Journey::NotStarted(Code::LabelDoesNotFit));
+        let token = w.hand_in("bench", None, "WEB-1");
+        w.run();
+        w.printer("spare").trouble = None;
+        expect_eq!(w, w.state("WEB-1"), State::WaitingPrinter);
+        w.wait(Duration::from_secs(10));
+        expect_eq!(w, w.printed("WEB-1"), 0);
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, w.reply_to(token).outcome, Outcome::Printed);
+        expect_eq!(w, came_out_of(w), ["label"]);
+    }
+
+    fn a_reprint_comes_out_of_the_orders_own_printer_again(w) {
+        spare(w);
+        w.order("WEB-1");
+        w.printer("label").trouble = Some(Code::PrinterOffline);
+        w.scan("WEB-1");
+        w.printer("label").trouble = None;
+        w.wait(Duration::from_secs(5));
+        w.command("REPRINT");
+        expect_eq!(w, came_out_of(w), ["spare", "label"]);
+    }
+
+    fn a_packing_slip_comes_beside_the_label_on_the_same_roll(w) {
+        slips(w);
+        w.order("WEB-1");
+        expect_eq!(w, w.scan("WEB-1").message, "The label is printed.");
+        expect_eq!(w, pages(w), [(1, 1), (2, 2)]);
+        expect_eq!(w, came_out_of(w), ["label", "label"]);
+        // The same label again is the label alone, and one more parcel needs no second slip.
+        w.command("REPRINT");
+        w.advance(Duration::from_secs(2));
+        w.command("NEXT-PARCEL");
+        expect_eq!(w, (w.cloud.count(Call::Slip), w.printed("WEB-1")), (1, 4));
+    }
+
+    fn a_packing_slip_has_a_printer_of_its_own(w) {
+        slips(w);
+        w.configure(|s| {
+            s.printers.push("office".into());
+            s.printer_rules.push(PrinterRule {
+                of: "label".into(),
+                label_type: "packing-slip".to_owned(),
+                printer: "office".into(),
+            });
+        });
+        w.printer("office").trouble = Some(Code::PrinterOffline);
+        w.order("WEB-1");
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, (w.state("WEB-1"), came_out_of(w)), (State::Printed, vec!["label".to_owned()]));
+        w.printer("office").trouble = None;
+        w.wait(Duration::from_secs(5));
+        expect_eq!(w, came_out_of(w), ["label", "office"]);
+    }
+
+    fn a_packing_slip_that_does_not_come_holds_no_label_up(w) {
+        slips(w);
+        for fault in [Fault::NotSent, Fault::LostBefore, Fault::Throttled] {
+            w.cloud.fail(Call::Slip, fault);
+        }
+        w.order("WEB-1");
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, (w.state("WEB-1"), w.printed("WEB-1")), (State::Printed, 1));
+        w.wait(Duration::from_secs(200));
+        expect_eq!(w, (w.cloud.count(Call::Slip), w.printed("WEB-1")), (4, 2));
+        // Refused is not asked again.
+        w.cloud.fail(Call::Slip, Fault::Refused(Code::OrderNotFound));
+        w.order("WEB-2");
+        expect_eq!(w, w.scan("WEB-2").outcome, Outcome::Printed);
+        w.wait(Duration::from_secs(200));
+        expect_eq!(w, (w.cloud.count(Call::Slip), w.printed("WEB-2")), (5, 1));
+    }
+
+    fn a_new_label_of_the_same_goods_brings_no_second_slip(w) {
+        slips(w);
+        w.order("WEB-1");
+        w.scan("WEB-1");
+        w.command("REDO");
+        w.advance(Duration::from_secs(2));
+        w.scan("WEB-1");
+        expect_eq!(w, (w.cloud.sold("WEB-1"), w.cloud.count(Call::Slip)), (2, 1));
+        expect_eq!(w, w.printed("WEB-1"), 3);
+    }
+
+    fn a_held_label_keeps_its_slip_for_when_it_is_wanted(w) {
+        slips(w);
+        held(w);
+        w.cloud.down = true;
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.printed("WEB-1"), 2);
+    }
+
     fn a_held_label_of_a_changed_order_is_not_released(w) {
         held(w);
         w.cloud.by_number("WEB-1").remote.fingerprint = "another address".to_owned();
@@ -264,6 +433,39 @@ fn office(w: &mut World) {
         (PageRole::Label, "BlankLabels", 1),
         (PageRole::Document, "commercial-invoice", 1),
     ];
+}
+
+/// A second printer that stands in for the first.
+fn spare(w: &mut World) {
+    w.configure(|s| {
+        s.printers.push("spare".into());
+        s.stand_ins.insert("label".into(), "spare".into());
+    });
+}
+
+fn slips(w: &mut World) {
+    w.configure(|s| {
+        s.routes[0].documents = vec!["label".to_owned(), "packing-slip".to_owned()];
+    });
+}
+
+fn came_out_of(w: &World) -> Vec<String> {
+    w.paper
+        .iter()
+        .filter_map(|p| match p {
+            super::world::Paper::Page { printer, .. } => Some(printer.to_string()),
+            super::world::Paper::Ticket(_) => None,
+        })
+        .collect()
+}
+
+/// Where the ledger says that the order's labels are.
+fn printers_of(w: &World, number: &str) -> Vec<String> {
+    w.durable(number)
+        .live()
+        .flat_map(|s| &s.pages)
+        .map(|p| p.printer.to_string())
+        .collect()
 }
 
 /// An order whose label is bought and not printed: its scan expired before the lost reply was found.

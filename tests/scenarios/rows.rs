@@ -1,8 +1,8 @@
 //! The decision table of product.md section 3, row by row.
 
 use super::world::{Call, Fault, World};
-use printstation::domain::{Code, Outcome, Proof, Signal, State};
-use printstation::station::{Confirm, Elsewhere, Lookup, Route, ScanMode};
+use printstation::domain::{Code, Load, Outcome, Proof, Signal, State};
+use printstation::station::{Confirm, Elsewhere, Input, Lookup, Route, ScanMode};
 use regex::Regex;
 use std::time::Duration;
 
@@ -164,6 +164,72 @@ scenarios! {
         let reply = w.command("WEIGHT-1.25");
         expect_eq!(w, reply.outcome, Outcome::Printed);
         expect_eq!(w, w.printed("WEB-1"), 1);
+    }
+
+    fn the_scale_completes_an_order_without_a_weight(w) {
+        w.order("WEB-1");
+        weightless(w, "WEB-1");
+        on_scale(w, Load::Stable(1250));
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, w.cloud.sold("WEB-1"), 1);
+    }
+
+    fn the_weight_of_one_parcel_is_not_the_next_orders(w) {
+        for number in ["WEB-1", "WEB-2", "WEB-3"] {
+            w.order(number);
+            weightless(w, number);
+        }
+        on_scale(w, Load::Stable(1250));
+        w.scan("WEB-1");
+        // It still lies there, and the scale wavers a little.
+        on_scale(w, Load::Unknown);
+        on_scale(w, Load::Stable(1252));
+        expect_eq!(w, w.scan("WEB-2").code, Some(Code::WeightMissing));
+        w.advance(Duration::from_secs(2));
+        on_scale(w, Load::Empty);
+        on_scale(w, Load::Stable(1251));
+        expect_eq!(w, w.scan("WEB-2").outcome, Outcome::Printed);
+        // Another one, laid on without taking the first away in between.
+        on_scale(w, Load::Stable(3000));
+        expect_eq!(w, w.scan("WEB-3").outcome, Outcome::Printed);
+    }
+
+    fn a_scale_that_moves_or_is_away_is_not_waited_for(w) {
+        w.order("WEB-1");
+        weightless(w, "WEB-1");
+        on_scale(w, Load::Unknown);
+        expect_eq!(w, w.scan("WEB-1").code, Some(Code::WeightMissing));
+        w.advance(Duration::from_secs(2));
+        on_scale(w, Load::Stable(800));
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+    }
+
+    fn a_weight_that_starshipit_misses_comes_from_the_scale(w) {
+        w.order("WEB-1");
+        on_scale(w, Load::Stable(800));
+        w.cloud.fail(Call::Buy, Fault::Refused(Code::WeightMissing));
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.count(Call::Buy), w.cloud.sold("WEB-1")), (2, 1));
+        // Once: a scale that does not help is no way round a refusal.
+        w.order("WEB-2");
+        on_scale(w, Load::Stable(2800));
+        for _ in 0..2 {
+            w.cloud.fail(Call::Buy, Fault::Refused(Code::WeightMissing));
+        }
+        expect_eq!(w, w.scan("WEB-2").code, Some(Code::WeightMissing));
+        expect_eq!(w, w.cloud.count(Call::Buy), 4);
+    }
+
+    fn a_weight_that_a_person_gave_counts_more_than_the_scales(w) {
+        w.order("WEB-1");
+        weightless(w, "WEB-1");
+        on_scale(w, Load::Stable(800));
+        w.command("WEIGHT-2");
+        w.scan("WEB-1");
+        // It is still there for an order that needs it.
+        w.order("WEB-2");
+        weightless(w, "WEB-2");
+        expect_eq!(w, w.scan("WEB-2").outcome, Outcome::Printed);
     }
 
     fn an_order_without_a_courier_is_normal(w) {
@@ -331,4 +397,9 @@ fn two_accounts(w: &mut World) {
         other.account = "other".into();
         s.routes.push(other);
     });
+}
+
+fn on_scale(w: &mut World, load: Load) {
+    w.handle(Input::Weighed { load });
+    w.run();
 }

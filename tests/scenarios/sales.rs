@@ -3,8 +3,8 @@
 //! Long because what may become of a sale order is read as one list.
 
 use super::world::{Call, Fault, World};
-use printstation::domain::{Code, Outcome, State};
-use printstation::station::{Confirm, PrintWhen, Route, Settings, Unverified};
+use printstation::domain::{Code, Load, Outcome, State};
+use printstation::station::{Confirm, Input, PrintWhen, Route, Settings, Unverified};
 use std::time::Duration;
 
 scenarios! {
@@ -139,6 +139,16 @@ scenarios! {
         expect_eq!(w, w.cloud.created("WEB-1"), 0);
         expect_eq!(w, w.command("WEIGHT-1.5").outcome, Outcome::Printed);
         expect_eq!(w, w.cloud.created("WEB-1"), 1);
+    }
+
+    fn a_weight_that_is_missing_comes_from_the_scale_and_goes_into_the_create(w) {
+        shop(w);
+        w.cloud.sell_order("TEA", "WEB-1");
+        w.cloud.sale("WEB-1").raw["weightless"] = serde_json::json!(true);
+        w.handle(Input::Weighed { load: Load::Stable(1500) });
+        w.run();
+        expect_eq!(w, w.scan("WEB-1").outcome, Outcome::Printed);
+        expect_eq!(w, (w.cloud.created("WEB-1"), w.cloud.sold("WEB-1")), (1, 1));
     }
 
     fn an_order_that_starshipit_has_is_adopted_by_its_reference(w) {
@@ -410,7 +420,7 @@ scenarios! {
 
     fn a_held_label_without_cartoncloud_is_held_where_that_is_set(w) {
         shop(w);
-        w.configure(|s| s.unverified = Unverified::Hold);
+        w.configure(|s| s.routes[0].ahead.unverified = Unverified::Hold);
         held(w, "WEB-1");
         w.cloud.cc_down = true;
         w.advance(Duration::from_secs(2));

@@ -2,8 +2,10 @@
 //! opens it. `--clean 1`: after an orderly stop; `--clean 0`: as a kill left it.
 //! `--kind N`, `--file END` choose one kind or file; `--keep 1` stops at the first loss.
 
-use crate::engine::run_check;
-use crate::util::{Model, Options, Rng, copy_dir, files, marks, remove_dir};
+use crate::engine::{self, run_check};
+use crate::util::{Model, Options, Rng, copy_dir, files, marks, payload, remove_dir};
+use printstation::domain::DocumentId;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -52,7 +54,7 @@ pub fn run(options: &Options) -> bool {
     let mut rng = Rng(options.number("seed", 5));
     let mut tally: BTreeMap<String, u64> = BTreeMap::new();
     let (mut lost, mut resurrected, mut corrupt, mut failed, mut rebuilt) = (0, 0, 0, 0, 0);
-    let mut double = 0;
+    let (mut double, mut silent) = (0, 0);
     for trial in 0..trials {
         let work = base.join("work");
         remove_dir(&work);
@@ -87,6 +89,7 @@ pub fn run(options: &Options) -> bool {
                     && !verdict.is_good()
                 {
                     double += 1;
+                    silent += u64::from(!report.quarantined);
                     *tally
                         .entry(format!(
                             "{kind:12} journal cut after a kill: older state{set_aside}"
@@ -127,10 +130,66 @@ pub fn run(options: &Options) -> bool {
         println!("  {what:50} {count}");
     }
     println!(
-        "RESULT damage trials={trials} clean={clean} lost={lost} resurrected={resurrected} corrupt={corrupt} does_not_open={failed} set_aside={rebuilt} journal_cut_after_kill={double}"
+        "RESULT damage trials={trials} clean={clean} lost={lost} resurrected={resurrected} corrupt={corrupt} does_not_open={failed} set_aside={rebuilt} journal_cut_after_kill={double} of_these_unsaid={silent}"
     );
     remove_dir(&base);
-    lost + resurrected + corrupt == 0 && failed == 0 && !model.0.is_empty()
+    lost + resurrected + corrupt == 0 && failed == 0 && silent == 0 && !model.0.is_empty()
+}
+
+/// The same to the spool: a document is what its name says, or it is said to be damaged or missing.
+pub fn spool(options: &Options) -> bool {
+    let (base, trials) = (options.dir(), options.number("trials", 400));
+    let mut rng = Rng(options.number("seed", 5));
+    let (mut wrong, mut said, mut silent, mut stored_again) = (0, 0, 0, 0);
+    for trial in 0..trials {
+        remove_dir(&base);
+        std::fs::create_dir_all(&base).unwrap();
+        let (ledger, _) = engine::open(&base).unwrap();
+        let documents: Vec<(DocumentId, Vec<u8>)> = (0..12)
+            .map(|n| {
+                let len = 200 + rng.index(20_000);
+                let bytes = payload(trial * 100 + n, len).into_bytes();
+                let name = Sha256::digest(&bytes);
+                let name = name.iter().map(|b| format!("{b:02x}")).collect();
+                (DocumentId(name), bytes)
+            })
+            .collect();
+        for (id, bytes) in &documents {
+            ledger.store_document(id, bytes).unwrap();
+        }
+        let mut targets = files(&base.join("spool"));
+        targets.retain(|f| f.metadata().unwrap().len() > 0);
+        let hits = 1 + rng.index(3);
+        for _ in 0..hits {
+            let kind = KINDS[rng.index(KINDS.len())];
+            hit(&targets[rng.index(targets.len())], kind, &mut rng);
+        }
+        let mut damaged = 0;
+        for (id, bytes) in &documents {
+            match ledger.read_document(id) {
+                Ok(read) if read == *bytes => {}
+                Ok(_) => wrong += 1,
+                Err(_) => {
+                    damaged += 1;
+                    // Fetched again, it is whole again.
+                    ledger.store_document(id, bytes).unwrap();
+                    let again = ledger.read_document(id);
+                    stored_again += u64::from(again.as_ref() == Ok(bytes));
+                }
+            }
+        }
+        said += damaged;
+        let changed = documents.iter().filter(|(id, bytes)| {
+            let path = targets.iter().find(|t| t.ends_with(id.as_str())).unwrap();
+            std::fs::read(path).ok().as_ref() != Some(bytes)
+        });
+        silent += changed.count();
+    }
+    println!(
+        "RESULT spool trials={trials} wrong={wrong} said_damaged={said} whole_when_fetched_again={stored_again} still_damaged={silent}"
+    );
+    remove_dir(&base);
+    wrong == 0 && silent == 0 && said > 0 && said == stored_again
 }
 
 fn ends_with(path: &Path, names: &[&str]) -> bool {

@@ -54,16 +54,21 @@ pub fn order(id: u64, len: usize, closed: bool) -> Order {
                 printer: PrinterName::from("bench"),
                 state,
                 at: NOW,
+                codes: Vec::new(),
             }],
             superseded: false,
             untracked: false,
             origin: Origin::Here,
+            ahead: false,
+            unverified: false,
+            price_cents: None,
             at: NOW,
         }],
         intent: None,
         writebacks: Vec::new(),
         last_job: 0,
         fingerprint: String::new(),
+        timings: None,
         deeds: Vec::new(),
         created: NOW,
         updated: Timestamp(NOW.0 + number),
@@ -121,7 +126,7 @@ pub fn settings(dir: &Path) -> Settings {
     }
 }
 
-fn open(dir: &Path) -> Result<(Ledger, Recovered), String> {
+pub fn open(dir: &Path) -> Result<(Ledger, Recovered), String> {
     Ledger::open(settings(dir), NOW).map_err(|error| error.to_string())
 }
 

@@ -1,5 +1,5 @@
 //! Torture for the ledger: processes ended at random moments, power cut at random blocks, files
-//! damaged, the card filled. Adapted from the rig that measured sled (see the README's durability
+//! damaged, the card filled; and the power cut under the slots of the update. Adapted from the rig that measured sled (see the README's durability
 //! section); the engine under test is the station's own ledger.
 //!
 //! Without arguments (as `cargo test` runs it) one short seeded round of kills. `scripts/torture` runs
@@ -15,13 +15,17 @@
 )]
 
 mod damage;
+mod disk;
 mod engine;
 mod enospc;
 mod fuselog;
 mod kill9;
 mod latency;
 mod power;
+mod slots;
 mod start;
+#[path = "../common/update.rs"]
+mod update_world;
 mod util;
 
 use std::process::ExitCode;
@@ -43,12 +47,14 @@ fn main() -> ExitCode {
         "db-check" => return engine::db_check(args.get(1)),
         "kill9" => kill9::run(&options),
         "power" => power::run(&options),
+        "slots" => slots::run(&options),
         "damage" => damage::run(&options),
+        "spool" => damage::spool(&options),
         "enospc" => enospc::run(&options),
         "latency" => latency::run(&options),
         "start" => start::run(&options),
         _ => {
-            eprintln!("run kill9|power|damage|enospc|latency|start [--KEY VALUE]...");
+            eprintln!("run kill9|power|slots|damage|spool|enospc|latency|start [--KEY VALUE]...");
             return ExitCode::from(64);
         }
     };
@@ -86,5 +92,6 @@ fn short() -> bool {
         &[("rounds", "12"), ("seed", "20261122"), ("max-ms", "150")],
     );
     let damage = run("damage", &[("trials", "20"), ("ops", "300"), ("seed", "7")]);
-    kill9::run(&kills) && damage::run(&damage)
+    let spool = run("spool", &[("trials", "10")]);
+    kill9::run(&kills) && damage::run(&damage) && damage::spool(&spool)
 }

@@ -1,20 +1,14 @@
 //! Power cuts: prefixes of a recorded block log become disk images; each is mounted, its ledger opened
-//! twice, and compared with what was acknowledged by then.
+//! twice, and compared with what was acknowledged by then. With `--again N` every N-th state is cut a
+//! second time, while the ledger recovers from the first.
 
+use crate::disk::{Logged, MODELS, Replay, blank, in_rooms, must};
 use crate::engine::{Report, run_check};
-use crate::fuselog::{self, Ent};
-use crate::util::{Model, Options, Rng, remove_dir, shell};
-use std::collections::BTreeSet;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use crate::fuselog::Ent;
+use crate::util::{Model, Options, Rng, shell};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// What survives of the writes after the last completed flush: all, none, a random half of the 4 KiB
-/// or of the 512-byte pieces.
-const MODELS: [&str; 4] = ["through", "cache-lost", "subset-4k", "subset-512"];
-const BLOCK: usize = 4096;
 
 #[derive(Default, Clone)]
 struct Tally {
@@ -28,35 +22,28 @@ struct Tally {
     quarantined: u64,
 }
 
-fn must(command: &str) -> String {
-    shell(command).unwrap()
+impl Tally {
+    fn told(&self, name: &str) -> String {
+        format!(
+            "RESULT power model={name} states={} bad={} lost={} resurrected={} alien_corrupt_torn={} does_not_open={} second_open_differs={} quarantined={}",
+            self.states,
+            self.bad,
+            self.lost,
+            self.resurrected,
+            self.other,
+            self.does_not_open,
+            self.second_differs,
+            self.quarantined
+        )
+    }
 }
 
 pub fn run(options: &Options) -> bool {
-    let base = options.dir();
-    remove_dir(&base);
-    for dir in ["fuse", "mnt", "mnt2"] {
-        std::fs::create_dir_all(base.join(dir)).unwrap();
-    }
-    let memory = PathBuf::from(format!(
-        "/dev/shm/printstation-torture-{}",
-        std::process::id()
-    ));
-    std::fs::create_dir_all(&memory).unwrap();
-    let good = cut(options, &base, &memory);
-    remove_dir(&memory);
-    remove_dir(&base);
-    good
+    in_rooms(options, |base, memory| cut(options, base, memory))
 }
 
 fn cut(options: &Options, base: &Path, memory: &Path) -> bool {
-    let size = usize::try_from(options.number("mib", 96) << 20).unwrap();
-    let image = memory.join("mkfs.img");
-    must(&format!(
-        "truncate -s {size} {0} && mkfs.ext4 -F -q -b 4096 -J size=4 -E lazy_itable_init=0,lazy_journal_init=0 {0}",
-        image.display()
-    ));
-    let blank = std::fs::read(&image).unwrap();
+    let blank = blank(memory, options.number("mib", 96));
     let entries = record(options, base, blank.clone());
     let end = entries.len();
     let acks: Vec<usize> = (0..end)
@@ -90,87 +77,63 @@ fn cut(options: &Options, base: &Path, memory: &Path) -> bool {
         })
         .collect();
     cuts.sort_unstable();
-    let mut disk = Disk::new(blank);
+    let mut replay = Replay::new(blank, &entries);
     let mut model = Model::default();
-    let (mut at, mut pending) = (0, Vec::new());
     let mut tally = vec![Tally::default(); MODELS.len()];
+    let mut twice = Tally::default();
+    let again = usize::try_from(options.number("again", 0)).unwrap();
+    let image = memory.join("crash.img");
     for (k, cut) in cuts.iter().enumerate() {
-        for (i, (_, entry)) in entries.iter().enumerate().take(*cut).skip(at) {
-            match entry {
-                Ent::W(..) => pending.push(i),
-                Ent::F => {
-                    for i in pending.drain(..) {
-                        if let Ent::W(offset, data) = &entries[i].1 {
-                            disk.write(*offset, data);
-                        }
-                    }
-                }
-                Ent::M(tag, id) => model.mark(*tag, *id),
-            }
-        }
-        at = *cut;
-        let survives = |unit: usize, rng: &mut Rng| -> Vec<(u64, &[u8])> {
-            let mut pieces = Vec::new();
-            for i in &pending {
-                if let Ent::W(offset, data) = &entries[*i].1 {
-                    for (j, piece) in data.chunks(unit).enumerate() {
-                        if rng.below(2) == 0 {
-                            pieces.push((offset + (j * unit) as u64, piece));
-                        }
-                    }
-                }
-            }
-            pieces
-        };
+        replay.advance(*cut, |tag, id| model.mark(tag, id));
         let mode = k % MODELS.len();
-        let late: Vec<(u64, &[u8])> = match mode {
-            0 => pending
-                .iter()
-                .filter_map(|i| match &entries[*i].1 {
-                    Ent::W(offset, data) => Some((*offset, data.as_slice())),
-                    _ => None,
-                })
-                .collect(),
-            1 => Vec::new(),
-            2 => survives(BLOCK, &mut rng),
-            _ => survives(512, &mut rng),
-        };
-        let image = memory.join("crash.img");
-        disk.save(&image, &late);
+        replay.cut(mode, &mut rng, &image);
         let what = format!("cut {cut} of {end}, {}", MODELS[mode]);
+        // Every model meets it: 4 and N have no factor in common but 1.
+        if again > 0 && k % again == again - 1 {
+            let first = std::fs::read(&image).unwrap();
+            let recovery = recover(options, base, first.clone(), &model);
+            let mut second = Replay::new(first, &recovery);
+            let at = rng.index(recovery.len() + 1);
+            second.advance(at, |_, _| {});
+            let mode = rng.index(MODELS.len());
+            second.cut(mode, &mut rng, &image);
+            let what = format!(
+                "{what}, then {at} of {} in recovery, {}",
+                recovery.len(),
+                MODELS[mode]
+            );
+            inspect(options, base, &image, &model, &mut twice, &what);
+            continue;
+        }
         inspect(options, base, &image, &model, &mut tally[mode], &what);
     }
     let mut good = true;
     for (t, name) in tally.iter().zip(MODELS) {
-        println!(
-            "RESULT power model={name} states={} bad={} lost={} resurrected={} alien_corrupt_torn={} does_not_open={} second_open_differs={} quarantined={}",
-            t.states,
-            t.bad,
-            t.lost,
-            t.resurrected,
-            t.other,
-            t.does_not_open,
-            t.second_differs,
-            t.quarantined
-        );
+        println!("{}", t.told(name));
         good &= t.bad == 0 && t.states > 0;
     }
+    if again > 0 {
+        println!("{}", twice.told("in-recovery"));
+        good &= twice.bad == 0 && twice.states > 0;
+    }
     good
+}
+
+/// Opens the ledger of a crashed disk on a logged one: what recovery writes.
+fn recover(options: &Options, base: &Path, image: Vec<u8>, model: &Model) -> Vec<(u64, Ent)> {
+    let logged = Logged::mount(base, image);
+    if let Err(error) = run_check(options, &logged.at().join("db"), model.ids(), false) {
+        eprintln!("while recovering: {error}");
+    }
+    logged.finish()
 }
 
 /// Lets writers work on a file system whose every block write is logged.
 fn record(options: &Options, base: &Path, disk: Vec<u8>) -> Vec<(u64, Ent)> {
     let shown = base.display();
-    let log = Arc::new(Mutex::new(fuselog::Log {
-        disk,
-        ents: Vec::new(),
-        t0: Instant::now(),
-    }));
-    let session = fuselog::mount(&base.join("fuse"), log.clone());
-    let device = must(&format!("losetup -f --show {shown}/fuse/disk"));
-    must(&format!(
-        "mount -t ext4 -o noatime {device} {shown}/mnt && mkdir {shown}/mnt/db && sync -f {shown}/mnt/db"
-    ));
+    let logged = Logged::mount(base, disk);
+    let log = logged.log.clone();
+    must(&format!("mkdir {shown}/mnt/db && sync -f {shown}/mnt/db"));
     let sessions = options.number("sessions", 4);
     let mut next = 1;
     for session in 0..sessions {
@@ -214,70 +177,7 @@ fn record(options: &Options, base: &Path, disk: Vec<u8>) -> Vec<(u64, Ent)> {
         });
         next = begun.max().unwrap_or(1);
     }
-    let end = log.lock().unwrap().ents.len();
-    must(&format!("umount {shown}/mnt && losetup -d {device}"));
-    // The loop device lets go of its file a little later.
-    let backing = format!(
-        "/sys/block/{}/loop/backing_file",
-        device.trim_start_matches("/dev/")
-    );
-    for _ in 0..500 {
-        if !Path::new(&backing).exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(200));
-    if let Err(error) = session.umount_and_join() {
-        eprintln!("fuse: {error}");
-        if let Err(error) = shell(&format!("umount -l {shown}/fuse")) {
-            eprintln!("{error}");
-        }
-    }
-    let mut entries = std::mem::take(&mut log.lock().unwrap().ents);
-    entries.truncate(end);
-    entries
-}
-
-/// A disk's content, and which of its blocks are not zero.
-struct Disk {
-    bytes: Vec<u8>,
-    touched: BTreeSet<usize>,
-}
-
-impl Disk {
-    fn new(bytes: Vec<u8>) -> Self {
-        let touched = bytes
-            .chunks(BLOCK)
-            .enumerate()
-            .filter(|(_, block)| block.iter().any(|b| *b != 0))
-            .map(|(i, _)| i)
-            .collect();
-        Self { bytes, touched }
-    }
-
-    fn write(&mut self, offset: u64, data: &[u8]) {
-        let at = usize::try_from(offset).unwrap();
-        self.bytes[at..at + data.len()].copy_from_slice(data);
-        self.touched
-            .extend(at / BLOCK..(at + data.len()).div_ceil(BLOCK));
-    }
-
-    fn save(&self, path: &Path, late: &[(u64, &[u8])]) {
-        if path.exists() {
-            std::fs::remove_file(path).unwrap();
-        }
-        let file = std::fs::File::create_new(path).unwrap();
-        file.set_len(self.bytes.len() as u64).unwrap();
-        for block in &self.touched {
-            let at = block * BLOCK;
-            file.write_all_at(&self.bytes[at..at + BLOCK], at as u64)
-                .unwrap();
-        }
-        for (offset, data) in late {
-            file.write_all_at(data, *offset).unwrap();
-        }
-    }
+    logged.finish()
 }
 
 fn inspect(

@@ -132,7 +132,7 @@ async fn a_packing_slip_is_a_document_of_its_own_and_buys_nothing() {
         .packing_slip(&bench.main, id, Priority::Scan)
         .await
         .unwrap();
-    assert_eq!(meta.label_type, printstation::starshipit::PACKING_SLIP);
+    assert_eq!(meta.label_type, printstation::domain::remote::PACKING_SLIP);
     assert_eq!(meta.len as usize, bytes.len());
     assert!(bytes.starts_with(b"%PDF"));
     assert_eq!(bench.sold(), 0);

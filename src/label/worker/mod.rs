@@ -28,6 +28,27 @@ pub fn main() -> ExitCode {
     child::run()
 }
 
+/// Drawn pages as bytes, for this version's own use; `None` when there are too many.
+pub fn to_bytes(pages: &[RenderedPage]) -> Option<Vec<u8>> {
+    let (heads, body) = wire::pack(pages.to_vec())?;
+    let header = serde_json::to_vec(&heads).ok()?;
+    let mut bytes = wire::prefix(header.len(), body.len())?.to_vec();
+    bytes.extend_from_slice(&header);
+    bytes.extend_from_slice(&body);
+    Some(bytes)
+}
+
+/// What [`to_bytes`] made; `None` for anything else.
+pub fn from_bytes(bytes: &[u8]) -> Option<Vec<RenderedPage>> {
+    let (prefix, rest) = bytes.split_first_chunk::<PREFIX>()?;
+    let (header, body) = wire::lengths(*prefix, MAX_REPLY)?;
+    let (header, rest) = rest.split_at_checked(header)?;
+    if rest.len() != body {
+        return None;
+    }
+    wire::unpack(serde_json::from_slice(header).ok()?, rest)
+}
+
 /// A document to draw.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {

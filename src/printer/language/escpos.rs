@@ -5,16 +5,21 @@
 //! takes encoded files and scales them by nearest neighbour. Bands are at most 256 rows: many
 //! printers lose step on taller ones.
 //!
+//! Tickets go as text and QR codes, which every receipt printer draws by itself: a few hundred bytes,
+//! and on a 58 mm roll a QR code fits where a Code 128 does not.
+//!
 //! `ESC J` counts in vertical motion units, not in dots (1/360 inch on many printers), so they
 //! are set first; where a unit is several dots (heads above 255 dpi) only whole units are fed.
 
-use super::{Options, moved};
+use super::{Options, mm_to_dots, moved};
 use crate::domain::Bitmap;
 use crate::printer::settings::AfterLabel;
 use escpos::driver::Driver;
 use escpos::errors::{PrinterError, Result};
 use escpos::printer::Printer;
-use escpos::utils::{Protocol, RealTimeStatusRequest};
+use escpos::utils::{
+    JustifyMode, Protocol, QRCodeCorrectionLevel, QRCodeModel, QRCodeOption, RealTimeStatusRequest,
+};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -68,6 +73,113 @@ pub(crate) fn status_query() -> Vec<u8> {
         Ok(()) => memory.0.take(),
         Err(_) => Vec::new(), // as in `encode`: memory refuses nothing
     }
+}
+
+/// Width of a character of font A, dots.
+const CELL: u32 = 12;
+/// Dots of a QR code's module: 0.75 mm on the usual head.
+const MODULE: u8 = 6;
+/// Lines a ticket can have; a ticket is no report.
+const MOST_LINES: usize = 60;
+
+/// A ticket: lines of text, the first one large, and QR codes with their text under them. What is not
+/// ASCII becomes `?`: which other characters a printer has depends on where it was bought.
+pub fn ticket(lines: &[String], codes: &[String], options: &Options) -> Vec<u8> {
+    let memory = Memory::default();
+    match write_ticket(lines, codes, options, memory.clone()) {
+        Ok(()) => memory.0.take(),
+        Err(error) => {
+            tracing::error!(%error, "the ESC/POS ticket could not be built");
+            Vec::new()
+        }
+    }
+}
+
+fn write_ticket(
+    lines: &[String],
+    codes: &[String],
+    options: &Options,
+    memory: Memory,
+) -> Result<()> {
+    let dots = mm_to_dots(options.media_mm.0, options.dpi).unsigned_abs();
+    let columns = usize::try_from(dots / CELL).unwrap_or(0).clamp(16, 64);
+    let mut printer = Printer::new(memory, Protocol::default(), None);
+    printer.init()?;
+    let mut left = MOST_LINES;
+    for (n, line) in lines.iter().enumerate() {
+        let (scale, columns) = if n == 0 {
+            (2, columns / 2)
+        } else {
+            (1, columns)
+        };
+        printer.size(scale, scale)?.bold(n == 0)?;
+        for part in wrapped(&plain(line), columns).into_iter().take(left) {
+            printer.writeln(&part)?;
+            left = left.saturating_sub(1);
+        }
+    }
+    for code in codes {
+        let code = plain(code);
+        let option = QRCodeOption::new(QRCodeModel::Model2, MODULE, QRCodeCorrectionLevel::M);
+        printer
+            .feed()?
+            .justify(JustifyMode::CENTER)?
+            .qrcode_option(&code, option)?
+            .writeln(&code)?
+            .justify(JustifyMode::LEFT)?;
+    }
+    printer.feeds(2)?;
+    match options.after_label {
+        None | Some(AfterLabel::Cut) => printer.cut()?,
+        Some(AfterLabel::TearOff | AfterLabel::Peel) => printer.custom(&[0x0c])?,
+    };
+    printer.print()?;
+    Ok(())
+}
+
+/// Text that every printer's own font has, and no command.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
+        .collect()
+}
+
+/// Words on lines of so many columns; a longer word is cut.
+fn wrapped(line: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut parts = vec![String::new()];
+    for word in line.split(' ') {
+        let mut word = word;
+        loop {
+            let used = parts.last().map_or(0, String::len);
+            let space = usize::from(used > 0);
+            let fits = used + space + word.len() <= columns;
+            if !fits && used > 0 {
+                parts.push(String::new());
+                continue;
+            }
+            // ASCII only: every byte is a character.
+            let (now, rest) = word.split_at(word.len().min(columns));
+            if let Some(part) = parts.last_mut() {
+                if space == 1 {
+                    part.push(' ');
+                }
+                part.push_str(now);
+            }
+            if rest.is_empty() {
+                break;
+            }
+            parts.push(String::new());
+            word = rest;
+        }
+    }
+    parts
 }
 
 fn write_page(page: &Bitmap, options: &Options, memory: Memory) -> Result<()> {
@@ -235,6 +347,35 @@ mod tests {
             ..Options::default()
         };
         assert_eq!(encode(&page, &options).last(), Some(&0x0c));
+    }
+
+    #[test]
+    fn a_ticket_is_text_and_qr_codes_and_carries_no_command_of_others() {
+        let lines = [
+            "ALREADY-PRINTED".to_owned(),
+            "WEB-1\u{1b}@ caf\u{e9} \u{1f}".to_owned(),
+        ];
+        let codes = ["PS7K4D.REPRINT".to_owned()];
+        let bytes = ticket(&lines, &codes, &Options::default());
+        let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|w| w == wanted);
+        assert!(
+            has(b"ALREADY-PRINTED") && has(b"WEB-1?@ caf? ?"),
+            "{bytes:x?}"
+        );
+        // Stored as data of a QR code, then printed.
+        assert!(has(b"\x1d(k\x11\x001P0PS7K4D.REPRINT") && has(b"\x1d(k\x03\x001Q0"));
+        assert_eq!(bytes.windows(2).filter(|w| w == b"\x1b@").count(), 1);
+        assert!(bytes.len() < 400, "{}", bytes.len());
+    }
+
+    #[test]
+    fn words_are_kept_whole_where_they_fit_a_line() {
+        assert_eq!(
+            wrapped("the label is printed", 9),
+            ["the label", "is", "printed"]
+        );
+        assert_eq!(wrapped("a 1234567890", 4), ["a", "1234", "5678", "90"]);
+        assert_eq!(wrapped("", 4), [""]);
     }
 
     #[test]

@@ -46,6 +46,19 @@ pub(crate) enum Stock {
     },
 }
 
+/// How far a printer has run, where it counts; centimetres.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wear {
+    /// Ever.
+    pub total_cm: Option<u64>,
+    /// Since its head was last cleaned.
+    pub head_clean_cm: Option<u64>,
+    /// With this head.
+    pub head_cm: Option<u64>,
+    /// Since the counter that people set back with a new roll.
+    pub roll_cm: Option<u64>,
+}
+
 impl Seen {
     fn stopped(code: Code, detail: &str) -> Self {
         Self {
@@ -125,6 +138,31 @@ impl Protocol {
         answer.contains(&zpl::ETX)
     }
 
+    /// What asks for the printer's warnings, where it has any.
+    pub fn warnings(self) -> Option<&'static [u8]> {
+        self.why_paused()
+    }
+
+    /// Reads the answer to `warnings`; `None` when it is none.
+    pub fn parse_warnings(self, answer: &[u8]) -> Option<Vec<&'static str>> {
+        zpl::parse_warnings(answer.get(..answer.len().min(MOST))?)
+    }
+
+    /// What asks how far the printer has run, where it counts.
+    pub fn wear_query(self) -> Option<Vec<u8>> {
+        (self == Self::Zpl).then(zpl::wear_query)
+    }
+
+    /// Whether the answer to `wear_query` is whole.
+    pub fn is_wear_complete(self, answer: &[u8]) -> bool {
+        zpl::is_wear_complete(answer)
+    }
+
+    /// Reads the answer to `wear_query`; `None` when it is none.
+    pub fn parse_wear(self, answer: &[u8]) -> Option<Wear> {
+        zpl::parse_wear(answer.get(..answer.len().min(MOST))?)
+    }
+
     /// The printer tells by itself how a label goes, and must not be asked meanwhile.
     pub fn tells_by_itself(self) -> bool {
         self == Self::BrotherQl
@@ -178,6 +216,8 @@ mod tests {
                 let _ = protocol.parse(&answer);
                 let _ = protocol.parse_why(&answer);
                 let _ = protocol.is_settled(&answer);
+                let _ = protocol.parse_warnings(&answer);
+                let _ = protocol.parse_wear(&answer);
             }
         }
     }

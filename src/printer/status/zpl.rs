@@ -9,12 +9,20 @@
 //! The label length in line 1 is measured on die-cut labels and set by `^LL` on rolls; bit 7 of
 //! line 2's first field tells which.
 
-use super::{Seen, Stock};
+use super::{Seen, Stock, Wear};
 use crate::domain::Code;
 
 pub(super) const STATUS: &[u8] = b"~HS\r\n";
 pub(super) const ERRORS: &[u8] = b"~HQES\r\n";
 pub(super) const COUNTER: &[u8] = b"! U1 getvar \"odometer.total_label_count\"\r\n";
+/// What the printer has run, in the order of [`parse_wear`]: ever, since its head was cleaned, since
+/// its head was new, and since the counter that people set back with a new roll.
+const ODOMETERS: [&str; 4] = [
+    "odometer.total_print_length",
+    "odometer.headclean",
+    "odometer.headnew",
+    "odometer.media_marker_count1",
+];
 
 const STX: u8 = 2;
 pub(super) const ETX: u8 = 3;
@@ -107,6 +115,63 @@ pub(super) fn parse_errors(answer: &[u8]) -> Option<Seen> {
         .map(|(_, code, detail)| Seen::stopped(*code, detail))
 }
 
+/// Warnings of `~HQES`: nothing that stops a label, and something for a person to do.
+const WARNINGS: [(u32, &str); 4] = [
+    (0x1, "its labels need to be calibrated"),
+    (0x2, "its print head needs cleaning"),
+    (0x4, "its print head needs replacing"),
+    (0x8, "its labels are nearly at their end"),
+];
+
+/// The warning line of `~HQES`: `WARNINGS: 1 00000000 00000002`. `None`: no answer.
+pub(super) fn parse_warnings(answer: &[u8]) -> Option<Vec<&'static str>> {
+    let text = std::str::from_utf8(answer).ok()?;
+    let (_, warnings) = text.split_once("WARNINGS:")?;
+    let mut words = warnings.split_ascii_whitespace();
+    if words.next()? == "0" {
+        return Some(Vec::new());
+    }
+    let flags = words.nth(1).filter(|word| word.len() == 8)?;
+    let flags = u32::from_str_radix(flags, 16).ok()?;
+    let said = WARNINGS.iter().filter(|(bit, _)| flags & bit != 0);
+    Some(said.map(|(_, words)| *words).collect())
+}
+
+/// Asks for all odometers at once.
+pub(super) fn wear_query() -> Vec<u8> {
+    let one = |name: &&str| format!("! U1 getvar \"{name}\"\r\n");
+    ODOMETERS.iter().map(one).collect::<String>().into_bytes()
+}
+
+pub(super) fn is_wear_complete(answer: &[u8]) -> bool {
+    answer.iter().filter(|byte| **byte == b'"').count() >= 2 * ODOMETERS.len()
+}
+
+/// The odometers, each in quotes: `"4800 INCHES, 12192 CENTIMETERS"`; what the printer does not know
+/// is `"?"`.
+pub(super) fn parse_wear(answer: &[u8]) -> Option<Wear> {
+    if !is_wear_complete(answer) {
+        return None;
+    }
+    let text = std::str::from_utf8(answer).ok()?;
+    let mut quoted = text.split('"').skip(1).step_by(2).map(centimetres);
+    let mut next = || quoted.next().flatten();
+    Some(Wear {
+        total_cm: next(),
+        head_clean_cm: next(),
+        head_cm: next(),
+        roll_cm: next(),
+    })
+}
+
+fn centimetres(text: &str) -> Option<u64> {
+    let unit = |unit: &str| -> Option<u64> {
+        let before = text.split_once(unit)?.0.trim_end();
+        before.rsplit([' ', ',']).next()?.parse().ok()
+    };
+    unit("CENTIMETERS").or_else(|| Some(unit("INCHES")?.saturating_mul(254) / 100))
+}
+
 fn quoted_number(text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
     text.split('"').nth(1)?.trim().parse().ok()
@@ -192,6 +257,43 @@ mod tests {
             answer("1 00000000 00010002").unwrap().code,
             Some(Code::PrinterMediaOut)
         );
+    }
+
+    #[test]
+    fn warnings_are_told_in_words_and_half_an_answer_is_none() {
+        let answer = |warnings: &str| {
+            let text = format!(
+                "ERRORS:         0 00000000 00000000\r\n   WARNINGS:       {warnings}\r\n\x03"
+            );
+            parse_warnings(text.as_bytes())
+        };
+        for warnings in ["", "1", "1 00000000", "1 00000000 xyz"] {
+            assert_eq!(answer(warnings), None, "{warnings}");
+        }
+        assert_eq!(answer("0 00000000 00000000"), Some(Vec::new()));
+        assert_eq!(
+            answer("1 00000000 0000000A").unwrap(),
+            [
+                "its print head needs cleaning",
+                "its labels are nearly at their end"
+            ]
+        );
+    }
+
+    #[test]
+    fn odometers_are_read_in_either_unit_and_what_is_unknown_stays_unknown() {
+        let answer = br#""4800 INCHES, 12192 CENTIMETERS""100 INCHES""?""12 CENTIMETERS""#;
+        let wear = Wear {
+            total_cm: Some(12_192),
+            head_clean_cm: Some(254),
+            head_cm: None,
+            roll_cm: Some(12),
+        };
+        assert_eq!(parse_wear(answer), Some(wear));
+        assert_eq!(parse_wear(&answer[..answer.len() - 1]), None);
+        let absurd =
+            br#""99999999999999999999 CENTIMETERS""x INCHES""18446744073709551615 INCHES""-""#;
+        assert_eq!(parse_wear(absurd).unwrap().total_cm, None);
     }
 
     #[test]

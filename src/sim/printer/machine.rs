@@ -37,6 +37,8 @@ pub struct Options {
     pub width_dots: u32,
     /// Length of a label where the language does not say, dots.
     pub height_dots: u32,
+    /// It warns that its head is dirty (ZPL).
+    pub is_dirty: bool,
     /// It counts its labels (ZPL odometer).
     pub counts: bool,
     /// It is silent while it is open or out of labels, as Zebra's manual says.
@@ -59,6 +61,7 @@ impl Options {
             dpi: 203,
             width_dots: 832,
             height_dots: 1218,
+            is_dirty: false,
             counts: true,
             is_mute_when_unfit: false,
             keeps_open_label: false,
@@ -463,15 +466,19 @@ impl Machine {
                     | u32::from(state.cover_open) << 2
                     | u32::from(state.jammed) << 14
                     | u32::from(state.paused) << 16;
+                let warnings = u32::from(self.options.is_dirty) << 1;
                 format!(
                     "\x02\r\n  PRINTER STATUS\r\n   ERRORS:         {} 00000000 {errors:08X}\r\n   \
-                     WARNINGS:       0 00000000 00000000\r\n\x03",
+                     WARNINGS:       {} 00000000 {warnings:08X}\r\n\x03",
                     flag(errors != 0),
+                    flag(warnings != 0),
                 )
                 .into_bytes()
             }
             Query::Variable(name) if self.options.counts => match name.as_str() {
                 "odometer.total_label_count" => format!("\"{}\"", self.labels.len()).into_bytes(),
+                "odometer.total_print_length" => run(1000 + 15 * self.labels.len()),
+                "odometer.headclean" => run(15 * self.labels.len()),
                 _ => b"\"?\"".to_vec(),
             },
             Query::Variable(_) => Vec::new(),
@@ -516,4 +523,9 @@ impl Machine {
             Query::BrotherStatus => self.brother(0, 0),
         }
     }
+}
+
+/// A length as the odometers of Zebra printers say it.
+fn run(cm: usize) -> Vec<u8> {
+    format!("\"{} INCHES, {cm} CENTIMETERS\"", cm * 100 / 254).into_bytes()
 }

@@ -1,0 +1,170 @@
+//! Every door for bytes from outside, with the corpus that fuzzing kept and seeded mutations of it.
+//!
+//! `scripts/fuzz` lets libFuzzer search for more; what it finds is kept in `tests/hostile/corpus` and
+//! given to the same doors here, on stable Rust, at every commit.
+
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise and read files"
+)]
+
+#[path = "hostile/doors.rs"]
+mod doors;
+
+use doors::{ALL, Door};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::path::{Path, PathBuf};
+
+fn env(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
+}
+
+/// The kept inputs of a door, by name.
+fn corpus(door: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/hostile/corpus")
+        .join(door);
+    let mut kept: Vec<_> = std::fs::read_dir(&dir)
+        .unwrap_or_else(|error| panic!("{}: {error}", dir.display()))
+        .flatten()
+        .map(|entry| entry.path())
+        .map(|path| {
+            let bytes = std::fs::read(&path).expect("a corpus file");
+            (path, bytes)
+        })
+        .collect();
+    kept.sort();
+    assert!(!kept.is_empty(), "no corpus in {}", dir.display());
+    kept
+}
+
+/// One of the usual ways to damage or to lie.
+fn mutate(rng: &mut StdRng, kept: &[(PathBuf, Vec<u8>)]) -> Vec<u8> {
+    const NUMBERS: [&[u8]; 8] = [
+        b"-1",
+        b"0",
+        b"99999999999999999999",
+        b"1e999",
+        b"null",
+        b"\"\"",
+        b"[]",
+        b"{}",
+    ];
+    let mut bytes = kept[rng.random_range(0..kept.len())].1.clone();
+    for _ in 0..rng.random_range(1..=6) {
+        if bytes.is_empty() {
+            bytes.push(rng.random());
+        }
+        let at = rng.random_range(0..bytes.len());
+        let to = rng.random_range(at..bytes.len());
+        match rng.random_range(0..9) {
+            0 => bytes[at] ^= 1 << rng.random_range(0..8),
+            1 => bytes[at] = rng.random(),
+            2 => bytes.truncate(at),
+            3 => {
+                bytes.drain(at..to);
+            }
+            4 => {
+                let piece = bytes[at..to.min(at + 64)].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            5 => {
+                let number = NUMBERS[rng.random_range(0..NUMBERS.len())];
+                bytes.splice(at..to.min(at + 8), number.iter().copied());
+            }
+            6 => bytes[at..to.min(at + 16)].fill(0xFF),
+            7 => bytes[at..to.min(at + 16)].fill(0),
+            _ => {
+                let other = &kept[rng.random_range(0..kept.len())].1;
+                let from = rng.random_range(0..=other.len());
+                bytes.truncate(at);
+                bytes.extend(&other[from..]);
+            }
+        }
+        bytes.truncate(1 << 17);
+    }
+    bytes
+}
+
+fn knock(name: &str, door: Door, bytes: &[u8], seed: u64) {
+    let outcome = std::panic::catch_unwind(|| door(bytes));
+    if outcome.is_err() {
+        let path = std::env::temp_dir().join(format!("hostile-{name}-{seed}.bin"));
+        std::fs::write(&path, bytes).expect("a file");
+        panic!("seed {seed}: {name} does not stand {}", path.display());
+    }
+}
+
+/// The kept corpus, then so many mutations.
+fn replay(name: &str, times: u64) {
+    let (_, door) = ALL
+        .iter()
+        .find(|(door, _)| *door == name)
+        .expect("a door of this name");
+    let kept = corpus(name);
+    let seed = env("PRINTSTATION_SEED", 4711);
+    for (path, bytes) in &kept {
+        println!("{}", path.display());
+        knock(name, *door, bytes, seed);
+    }
+    let mut rng = StdRng::seed_from_u64(seed);
+    let times = env("PRINTSTATION_MUTATIONS", times);
+    for _ in 0..times {
+        let bytes = mutate(&mut rng, &kept);
+        knock(name, *door, &bytes, seed);
+    }
+    println!(
+        "seed {seed}: {name}: {} kept, {times} mutations",
+        kept.len()
+    );
+}
+
+#[test]
+fn scan_text_of_any_bytes_is_clean_or_refused() {
+    replay("scan", 20_000);
+}
+
+#[test]
+fn a_journal_of_any_bytes_is_read_or_refused() {
+    replay("journal", 5_000);
+}
+
+#[test]
+fn a_reply_of_starshipit_of_any_bytes_is_understood_or_refused() {
+    replay("starshipit", 5_000);
+}
+
+#[test]
+fn an_order_of_cartoncloud_of_any_bytes_is_understood_or_refused() {
+    replay("cartoncloud", 5_000);
+}
+
+#[test]
+fn a_picture_of_any_bytes_is_drawn_or_refused() {
+    replay("picture", 200);
+}
+
+#[test]
+fn a_configuration_of_any_text_is_taken_or_refused() {
+    replay("config", 1_000);
+}
+
+#[test]
+fn a_channel_document_of_any_bytes_is_taken_or_refused() {
+    replay("channel", 10_000);
+}
+
+#[test]
+fn an_archive_of_any_bytes_writes_nothing_outside_its_folder() {
+    replay("archive", 300);
+}
+
+#[test]
+fn an_answer_of_a_printer_of_any_bytes_is_understood_or_ignored() {
+    replay("answer", 20_000);
+}
