@@ -14,11 +14,7 @@
 )]
 
 use printstation::config::{self, Strictness};
-use printstation::domain::order::{Origin, Page, PageState, Proof, Shipment, Standing};
-use printstation::domain::{
-    AccountName, Order, OrderId, PageRole, PrinterName, Record, ScanText, Source, Timestamp,
-    Writeback, WritebackState,
-};
+use printstation::domain::{Order, Record, ScanText, Source, Timestamp, Writeback, WritebackState};
 use printstation::ledger::{self, DbCheck, Ledger};
 use printstation::runtime::{self, Request};
 use printstation::sim::starshipit::{Options, Server, admin::Seed};
@@ -528,45 +524,22 @@ fn plant(state: &Path, orders: u64, make: fn(u64, Timestamp) -> Order) {
 }
 
 fn closed(id: u64, at: Timestamp) -> Order {
-    let number = i64::try_from(id).unwrap();
-    Order {
-        id: OrderId(format!("ss:main:{}", 10_000_000 + id)),
-        seq: 2,
-        number: format!("WEB-{id}"),
-        reference: Some(format!("PO-{id}")),
-        account: AccountName::from("main"),
-        order_id: 10_000_000 + number,
-        sale: None,
-        recipient: Some(format!("Customer {id}")),
-        printer: PrinterName::from("label"),
-        standing: Standing::Resting,
-        shipments: vec![Shipment {
-            order_id: 10_000_000 + number,
-            carrier: "Courier".to_owned(),
-            tracking: vec![format!("TRACK{id:09}")],
-            documents: Vec::new(),
-            stored: true,
-            pages: vec![Page {
-                document: 0,
-                index: 0,
-                role: PageRole::Label,
-                printer: PrinterName::from("label"),
-                state: PageState::Printed(Proof::Accepted),
-                at,
+    let number = 10_000_000 + id;
+    serde_json::from_value(json!({
+        "id": format!("ss:main:{number}"), "seq": 2, "number": format!("WEB-{id}"),
+        "reference": format!("PO-{id}"), "account": "main", "order_id": number,
+        "recipient": format!("Customer {id}"), "printer": "label", "standing": "resting",
+        "shipments": [{
+            "order_id": number, "carrier": "Courier", "tracking": [format!("TRACK{id:09}")],
+            "documents": [], "stored": true, "superseded": false, "origin": "here", "at": at,
+            "pages": [{
+                "d": 0, "i": 0, "r": "label", "p": "label",
+                "s": { "printed": "accepted" }, "t": at,
             }],
-            superseded: false,
-            untracked: false,
-            origin: Origin::Here,
-            at,
         }],
-        intent: None,
-        writebacks: Vec::new(),
-        last_job: 0,
-        fingerprint: "0".repeat(64),
-        deeds: Vec::new(),
-        created: at,
-        updated: Timestamp(at.0 - 1_000_000 + number),
-    }
+        "fingerprint": "0".repeat(64), "created": at, "updated": at.0 - 1_000_000 + i64::try_from(id).unwrap(),
+    }))
+    .unwrap()
 }
 
 fn owing_order(id: u64, at: Timestamp) -> Order {

@@ -53,6 +53,13 @@ pub enum Fact {
         /// When, newest first.
         refused: Vec<Timestamp>,
     },
+    /// Labels bought in this month, and the plan's (`alerts.label_quota`).
+    Month {
+        /// Bought by this bench.
+        bought: u64,
+        /// Its part of the plan.
+        quota: u64,
+    },
     /// An outside address was called.
     Host(Host),
     /// Who holds which duty.

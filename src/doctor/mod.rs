@@ -258,6 +258,7 @@ fn judge(fact: &Fact, ground: &Ground, version: &str) -> Vec<Line> {
         } => services::account(name, keys, couriers.as_ref(), ground),
         Fact::Role { what, role, answer } => services::role(what, role, answer, ground),
         Fact::Quota { account, refused } => services::quota(account, refused, ground),
+        Fact::Month { bought, quota } => services::month(*bought, *quota),
         Fact::Host(host) => network::host(host, ground),
         Fact::Duties(duties) => duties::lines(duties),
         Fact::Web { listen, trouble } => services::web(listen, trouble.as_deref()),

@@ -265,6 +265,20 @@ pub(super) fn quota(account: &str, refused: &[Timestamp], ground: &Ground) -> Ve
     }]
 }
 
+pub(super) fn month(bought: u64, quota: u64) -> Vec<Line> {
+    let name = "this month";
+    let what = format!("{bought} of {quota} labels are bought");
+    let fix = "raise the plan in Starshipit (Settings > Subscription) before it ends, or correct \
+               alerts.label_quota";
+    vec![if bought >= quota {
+        Line::fail("quota", name, what, fix)
+    } else if bought >= quota.saturating_mul(4).div_ceil(5) {
+        Line::warn("quota", name, what, fix)
+    } else {
+        Line::ok("quota", name, what)
+    }]
+}
+
 pub(super) fn web(listen: &str, trouble: Option<&str>) -> Vec<Line> {
     vec![match trouble {
         None => Line::ok("web", listen, "is free for the page"),

@@ -140,6 +140,14 @@ fn whatever_is_not_ok_says_what_to_do() {
             conflicts: vec!["WEB-4".into()],
             unsupported: vec!["WEB-5".into()],
         }),
+        Fact::Month {
+            bought: 95,
+            quota: 100,
+        },
+        Fact::Month {
+            bought: 100,
+            quota: 100,
+        },
         Fact::SetAside {
             dir: "/s/ledger".into(),
             names: vec!["quarantine-1".into()],

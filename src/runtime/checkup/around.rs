@@ -7,6 +7,7 @@ use crate::doctor::{Fact, fact};
 use crate::domain::{Order, Timestamp};
 use crate::runtime::card;
 use crate::runtime::clock::Clock;
+use crate::runtime::month::Month;
 use crate::system::{clock, disk, durable};
 use crate::update::slots::{Link, Slot, Slots};
 use crate::update::state::Memory;
@@ -48,6 +49,16 @@ pub async fn around(place: Around, time: Clock) -> Vec<Fact> {
     let own = place.clone();
     checks.blocking("ledger", move || ledger(&own, now));
     checks.blocking("version", || vec![version()]);
+    if let Some(config) = place.config.clone().filter(|c| c.alerts.label_quota > 0) {
+        let state_dir = place.state_dir.clone();
+        checks.blocking("quota", move || {
+            let month = Month::open(&state_dir, config.station.timezone.as_deref());
+            vec![Fact::Month {
+                bought: month.parcels(now),
+                quota: config.alerts.label_quota.into(),
+            }]
+        });
+    }
     checks.all().await
 }
 
