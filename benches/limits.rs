@@ -134,7 +134,7 @@ impl Measured {
         show("start to ready", self.start, base.start);
         show("refusal from the ledger", self.refusal, base.refusal);
         show("live label", self.live, base.live);
-        let [before, after] = self.memory.map(|bytes| mib(bytes));
+        let [before, after] = self.memory.map(mib);
         let grown = after / before.max(0.1);
         println!(
             "  resident memory            {before:8.1} MiB, after the scans {after:.1} MiB ({grown:.2} x)"

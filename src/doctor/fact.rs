@@ -197,6 +197,9 @@ pub struct Host {
     pub ahead_ms: Option<i64>,
 }
 
+/// Another bench: its name and its duties.
+pub type Peer = (String, Vec<String>);
+
 /// Duties of the site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duties {
@@ -204,8 +207,8 @@ pub struct Duties {
     pub own: Vec<String>,
     /// What the configuration needs somebody for.
     pub wanted: Vec<String>,
-    /// Other benches: address, and name and duties or why they did not answer.
-    pub peers: Vec<(String, Result<(String, Vec<String>), String>)>,
+    /// Other benches: address, and what they answered or why they did not.
+    pub peers: Vec<(String, Result<Peer, String>)>,
     /// Sale orders that wait to be sent to Starshipit for longer than they should; none: not looked.
     pub unpushed: Option<Answer<Unpushed>>,
     /// Newest orders that this station sent or found, and how many of them somebody else had made

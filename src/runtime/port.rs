@@ -51,6 +51,7 @@ pub(super) struct Port {
 }
 
 impl Port {
+    #[expect(clippy::too_many_arguments, reason = "one call, in service.rs")]
     pub(super) fn new(
         config: &Config,
         bench: Bench,

@@ -280,7 +280,8 @@ impl Station {
             return;
         }
         // Without the network only what lies here prints; the wish keeps.
-        if !held && !(self.online && self.sales_online) {
+        let away = !self.online || !self.sales_online;
+        if away && !held {
             return;
         }
         if matches!(order.standing, Standing::Queued) {

@@ -124,13 +124,14 @@ where
 fn whole_of<T: TryFrom<u64>>(number: &serde_json::Number) -> Result<T, String> {
     let whole = number.as_u64().or_else(|| {
         let float = number.as_f64()?;
+        let is_whole = float >= 0.0 && float <= f64::from(u32::MAX) && float.fract() == 0.0;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "whole, not negative, and far below the limit"
         )]
-        let is_whole = float >= 0.0 && float <= f64::from(u32::MAX) && float.fract() == 0.0;
-        is_whole.then_some(float as u64)
+        let whole = float as u64;
+        is_whole.then_some(whole)
     });
     whole
         .and_then(|whole| T::try_from(whole).ok())

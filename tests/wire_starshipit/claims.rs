@@ -159,7 +159,11 @@ async fn raw(
     // Another test may have been first; that is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     let account = &bench.server.accounts()[0];
-    let reply = call(reqwest::Client::new(), bench.server.url())
+    let client = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(30))
+        .build()
+        .unwrap();
+    let reply = call(client, bench.server.url())
         .header("StarShipIT-Api-Key", &account.api_key)
         .header("Ocp-Apim-Subscription-Key", &account.subscription_key)
         .send()
