@@ -9,7 +9,8 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
-    reason = "tests read the clock and stop at the first surprise"
+    clippy::print_stdout,
+    reason = "tests read the clock, stop at the first surprise, and say what they did"
 )]
 
 #[path = "common/cable.rs"]

@@ -24,7 +24,7 @@ pub(super) fn lines(found: &Duties) -> Vec<Line> {
                 "duty",
                 "",
                 format!("the bench at {address} does not say its duties ({why})"),
-                "check that it runs, that web.peers has its address, and that both have the same web token",
+                "check that it runs, that web.peers has its address, and that both have the same web.peer_token",
             ));
         }
     }

@@ -204,12 +204,9 @@ pub async fn alone(config: &Config, secret: &ReadSecret, now: Timestamp) -> Vec<
             Vec::new()
         }
     };
-    let token = match &config.web.token {
-        Some(reference) => secret("web.token", reference).ok(),
-        None => crate::web::token::load(&config.station.state_dir)
-            .ok()
-            .flatten(),
-    };
+    // `web.token` opens everything at this bench, and is told to no other.
+    let token = config.web.peer_token.as_ref();
+    let token = token.and_then(|reference| secret("web.peer_token", reference).ok());
     let mut devices = devices::scanners(config).await;
     let pins = config.clone();
     let look = tokio::task::spawn_blocking(move || devices::pins(&pins)).await;

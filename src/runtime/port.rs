@@ -38,7 +38,7 @@ pub(super) struct Port {
     name: String,
     config: Arc<Config>,
     /// Opens the pages of the site's other benches too.
-    token: SecretString,
+    peer_token: Option<SecretString>,
     devices: Devices,
     bench: Bench,
     hub: Arc<Hub>,
@@ -59,7 +59,7 @@ impl Port {
         clock: Clock,
         devices: Devices,
         alerts: watch::Receiver<Vec<Kind>>,
-        token: SecretString,
+        peer_token: Option<SecretString>,
         peers: Peers,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -68,7 +68,7 @@ impl Port {
             lately: Lately::default(),
             name: config.station.name.clone(),
             config: Arc::new(config.clone()),
-            token,
+            peer_token,
             devices,
             bench,
             hub,
@@ -332,7 +332,7 @@ impl Port {
             cloud: self.hub.sales().cloud().cloned(),
             heads: self.hub.paper().heads(),
             devices: self.devices.found(),
-            token: Some(self.token.clone()),
+            token: self.peer_token.clone(),
             recent,
             now: self.now(),
         };

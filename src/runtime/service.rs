@@ -315,7 +315,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         clock,
         devices.clone(),
         alerts,
-        token.clone(),
+        peer_token.clone(),
         peers,
     );
     port.open(calls, events);

@@ -103,7 +103,7 @@ async fn ask(own: &Own, peer: &str) -> Result<(String, Vec<String>), String> {
     };
     match reply.status {
         200 => {}
-        401 | 403 => return Err("it refuses this station's web token".to_owned()),
+        401 | 403 => return Err("it refuses this station's web.peer_token".to_owned()),
         status => return Err(format!("it answers {status}")),
     }
     let status: Value =

@@ -263,7 +263,9 @@ fn plant(desk: &mut Desk<'_>, account: &str, seed: Seed) -> Result<i64, Refusal>
     order.courier_needed = seed.courier_needed;
     order.address_invalid = seed.address_invalid;
     order.archived = seed.archived;
-    order.updated.0 -= i64::from(seed.age_hours) * 3_600_000;
+    let age = i64::from(seed.age_hours) * 3_600_000;
+    order.updated.0 -= age;
+    order.order_date.0 -= age;
     let id = order.id;
     desk.book.put(order)?;
     if seed.printed {
