@@ -88,14 +88,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Defaults for a directory: 30 days, 100,000 orders, 4 MiB of open records, 256 KiB of journal,
-    /// 4 MiB of ballast.
+    /// Defaults for a directory: 30 days, 100,000 orders, 16 MiB of open records (over 10,000 orders whose
+    /// tracking numbers wait), 256 KiB of journal, 4 MiB of ballast.
     pub fn new(dir: impl Into<PathBuf>, check: DbCheck) -> Self {
         Self {
             dir: dir.into(),
             keep: Duration::from_secs(30 * 86_400),
             max_orders: 100_000,
-            max_open_bytes: 4 << 20,
+            max_open_bytes: 16 << 20,
             journal_bytes: 256 << 10,
             ballast_bytes: 4 << 20,
             check,
