@@ -59,6 +59,10 @@ fn main() -> ExitCode {
         return worker::main();
     }
     if args.iter().any(|arg| arg == "--list") {
+        // The runner asks twice; what stands in both lists it leaves out.
+        if args.iter().any(|arg| arg == "--ignored") {
+            return ExitCode::SUCCESS;
+        }
         for (name, _) in TESTS {
             println!("{name}: test");
         }

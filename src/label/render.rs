@@ -207,6 +207,9 @@ const SHEET_COVERED: f64 = 0.6;
 
 /// What a page is drawn at to see what the head's dots have lost.
 const FULL_DPI: f64 = 600.0;
+/// Most dots of that: it costs four bytes a dot, and a worker has 44 MiB for a label. A 4x6 is drawn at
+/// 430 dpi.
+const FULL_DOTS: f64 = 4_500_000.0;
 /// Largest page drawn whole at the head's dpi to find its content: A4 at 300 dpi.
 const WHOLE_PAGE_DOTS: f64 = 9_000_000.0;
 
@@ -495,7 +498,7 @@ impl<'a> Pages<'a> {
         Ok(())
     }
 
-    /// The final bitmap has no readable barcode: what the page itself has, at 600 dpi. Only then, because
+    /// The final bitmap has no readable barcode: what the page itself has, drawn finer. Only then, because
     /// it costs more than the label did.
     fn lost_codes(
         &self,
@@ -513,7 +516,7 @@ impl<'a> Pages<'a> {
         };
         let area = wider.intersect(page).unwrap_or(*content);
         let square_mm = area.width() * area.height();
-        let per_mm = (FULL_DPI / 25.4).min((WHOLE_PAGE_DOTS / square_mm.max(1.0)).sqrt());
+        let per_mm = (FULL_DPI / 25.4).min((FULL_DOTS / square_mm.max(1.0)).sqrt());
         if per_mm <= media.dots_per_mm() {
             return Ok(None);
         }
