@@ -187,10 +187,10 @@ impl Station {
         })
     }
 
-    /// Looks after what nobody stands at the bench for.
-    pub(super) fn tend_orders(&mut self, now: Moment, out: &mut Vec<Effect>) {
+    /// Looks after what nobody stands at the bench for. Returns the order that is to print by itself next.
+    pub(super) fn tend_orders(&mut self, now: Moment, out: &mut Vec<Effect>) -> Option<OrderId> {
         if self.closed_for_work().is_some() || self.running.len() * 2 >= self.settings.max_acts {
-            return;
+            return None;
         }
         let busy = self.jobs.values().filter(|job| job.ahead).count();
         let mut free = AT_ONCE.saturating_sub(busy);
@@ -205,14 +205,14 @@ impl Station {
             })
             .collect();
         due.sort();
+        let print = due.iter().find(|(care, ..)| *care == Care::Print);
+        let print = print.map(|(.., id)| id.clone());
         for (care, _, id) in due {
             let pauses = self
                 .orders
                 .get(&id)
                 .is_none_or(|order| self.push_pauses(&order.account, now));
-            if care == Care::Print {
-                self.print_wanted(&id, now, out);
-            } else if self.online && !pauses && free > 0 {
+            if care != Care::Print && self.online && !pauses && free > 0 {
                 free -= 1;
                 self.tended(&id, now);
                 match care {
@@ -229,6 +229,7 @@ impl Station {
         }
         let orders = &self.orders;
         self.tend.retain(|id, _| orders.contains_key(id));
+        print
     }
 
     /// The next time is later, each time.
@@ -268,8 +269,9 @@ impl Station {
         }
     }
 
-    /// The status asks for printing: an act of its own, durable together with the end of the wish.
-    fn print_wanted(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
+    /// The status asks for printing: an act of its own, durable together with the end of the wish. The last
+    /// of its list: what comes behind a record that the ledger refuses is not done.
+    pub(super) fn print_wanted(&mut self, id: &OrderId, now: Moment, out: &mut Vec<Effect>) {
         let Some(order) = self.orders.get(id) else {
             return;
         };
@@ -287,6 +289,8 @@ impl Station {
         if matches!(order.standing, Standing::Queued) {
             return;
         }
+        // Refused, it comes again later each time.
+        self.tended(id, now);
         let record = self.change(id, now, |order| {
             if let Some(link) = &mut order.sale {
                 link.wanted = None;

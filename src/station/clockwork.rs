@@ -14,6 +14,7 @@ const FORGET: Duration = Duration::from_secs(10);
 impl Station {
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Moment, out: &mut Vec<Effect>) {
+        let mut print = None;
         // Stopping: what is under way comes to its end, and nothing new leaves the host.
         if !self.draining {
             let due: Vec<OrderId> = self.jobs.keys().cloned().collect();
@@ -24,13 +25,16 @@ impl Station {
             self.fetch_slips(now, out);
             self.try_network(now, out);
             self.look_for_numbers(now, out);
-            self.tend_orders(now, out);
+            print = self.tend_orders(now, out);
         }
         self.show_working(now, out);
         self.expire_queued(now, out);
         self.forget_replaced(now);
         self.lapse(now, out);
         self.forget_closed(now);
+        if let Some(id) = print {
+            self.print_wanted(&id, now, out);
+        }
     }
 
     /// Does what an order waits for, if its time has come.
