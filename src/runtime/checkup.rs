@@ -1,6 +1,6 @@
 //! What `doctor` looks at. [`inside`] is what only one process may do: asking printers, services at
 //! the pace of their limits, devices. The running station does it for whoever asks on its control
-//! socket; where none runs, [`alone`] does it in its place. [`around`] needs no station: clock, card,
+//! socket; where none runs, [`alone`] does it in its place. `around` needs no station: clock, card,
 //! slots, files.
 //!
 //! Nothing here costs money, prints, or changes anything outside. Checks run beside each other, each

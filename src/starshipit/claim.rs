@@ -9,7 +9,7 @@
 //!
 //! What this rests on, and nobody has confirmed: that unknown keys are kept, and that a PUT leaves other
 //! keys alone (every entry that was read is sent along, in case it does not). Where they are dropped
-//! ([`Futile`]) the look before the purchase is all there is.
+//! (an account is then remembered as such for six hours) the look before the purchase is all there is.
 
 use crate::domain::order::Choices;
 use crate::domain::{AccountName, Bought, CallFailure, Code};
