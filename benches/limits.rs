@@ -1,10 +1,9 @@
 //! Whether a bench stays as quick and as small as it was when it has much behind it: 100,000 orders in
-//! its ledger, 10,000 writebacks that nobody takes, a printer that is off for a week, 1,000 scans a
-//! minute. Prints ratios to the same bench without them, measured beside it.
+//! its ledger, 10,000 writebacks that nobody takes, 1,000 scans a minute. Prints ratios to the same bench
+//! without them, measured beside it.
 //!
 //! `scripts/limits` (long) or `scripts/limits --short`. The station is the built program, the other
-//! side the simulators in this process; the week passes on a clock that jumps ahead when there is
-//! nothing to do (tokio's), with real polls of a printer that refuses.
+//! side the simulators in this process.
 
 #![expect(
     clippy::disallowed_methods,
@@ -13,10 +12,8 @@
     reason = "a benchmark measures time, prints, and stops at the first surprise"
 )]
 
-use printstation::config::{self, Strictness};
-use printstation::domain::{Order, Record, ScanText, Source, Timestamp, Writeback, WritebackState};
+use printstation::domain::{Order, Record, Timestamp, Writeback, WritebackState};
 use printstation::ledger::{self, DbCheck, Ledger};
-use printstation::runtime::{self, Request};
 use printstation::sim::starshipit::{Options, Server, admin::Seed};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
@@ -34,8 +31,6 @@ struct Size {
     writebacks: u64,
     scans: u64,
     rounds: usize,
-    offline: Duration,
-    waiting: u64,
 }
 
 fn main() {
@@ -46,8 +41,6 @@ fn main() {
             writebacks: 500,
             scans: 60,
             rounds: 9,
-            offline: Duration::from_secs(3600),
-            waiting: 10,
         }
     } else {
         Size {
@@ -55,12 +48,10 @@ fn main() {
             writebacks: 10_000,
             scans: 1_000,
             rounds: 41,
-            offline: Duration::from_secs(7 * 86_400),
-            waiting: 100,
         }
     };
     let dir = tempfile::tempdir_in(
-        std::env::var("PRINTSTATION_BENCH_DIR").unwrap_or_else(|_| ".".into()),
+        std::env::var("PRINTSTATION_BENCH_DIR").unwrap_or_else(|_| "target".into()),
     )
     .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -70,7 +61,6 @@ fn main() {
         .unwrap();
     runtime.block_on(filled(dir.path(), &size));
     drop(runtime);
-    week(dir.path(), &size);
 }
 
 /// The same measurements on an empty bench, on one with a full ledger, on one that owes writebacks.
@@ -224,79 +214,6 @@ async fn flood(world: &World, state: &Path, size: &Size, base: &Measured) {
         mib(after) / mib(before).max(0.1)
     );
     station.stop();
-}
-
-/// A printer that is off for a week while labels wait for it. In this process, on a clock that jumps.
-fn week(dir: &Path, size: &Size) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(Box::pin(async {
-        let world = World::new().await;
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let nobody = closed.local_addr().unwrap();
-        drop(closed);
-        let state = dir.join("week");
-        let text = world.config(&state, &nobody.to_string());
-        let (config, _) = config::parse(None, ("bench", &text), None, Strictness::Strict)
-            .into_result()
-            .unwrap();
-        let account = world.starshipit.accounts()[0].clone();
-        let station = runtime::start(runtime::Options {
-            config,
-            secret: Box::new(move |key, _| {
-                Ok(if key.ends_with("subscription_key") {
-                    account.subscription_key.clone().into()
-                } else {
-                    account.api_key.clone().into()
-                })
-            }),
-            program: PROGRAM.into(),
-        })
-        .await
-        .unwrap();
-        let source = Source {
-            trigger: "bench".into(),
-            user: None,
-        };
-        for n in 0..size.waiting {
-            let number = format!("OFF-{n}");
-            world.order(&number);
-            let text = ScanText::parse(&number).unwrap();
-            let request = Request::Scan(text, source.clone());
-            let mut said = station.bench.ask(request).await.unwrap();
-            while let Some(next) = said.recv().await {
-                if next.last || next.reply.code.is_some() {
-                    break;
-                }
-            }
-        }
-        let begun = Instant::now();
-        tokio::time::pause();
-        let part = size.offline / 8;
-        // The first part is where what is allocated once is allocated.
-        tokio::time::sleep(part).await;
-        let before = own_memory();
-        tokio::time::sleep(part * 7).await;
-        let after = own_memory();
-        tokio::time::resume();
-        let glance = station.bench.glance().await.unwrap();
-        println!(
-            "\na printer off for {} h with {} labels waiting (passed in {:.1} s)",
-            size.offline.as_secs() / 3600,
-            size.waiting,
-            begun.elapsed().as_secs_f64()
-        );
-        println!(
-            "  resident memory            {:8.1} MiB, at the end {:.1} MiB ({:.2} x)",
-            mib(before),
-            mib(after),
-            mib(after) / mib(before).max(0.1)
-        );
-        let troubled = glance.printers.iter().filter(|(_, code)| code.is_some());
-        println!("  printers that need a hand  {:8}", troubled.count());
-    }));
 }
 
 // ---- the world ---------------------------------------------------------------------------------
@@ -564,10 +481,6 @@ fn resident(path: &str) -> u64 {
     let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap();
     kib << 10
-}
-
-fn own_memory() -> u64 {
-    resident("/proc/self/status")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for people")]

@@ -263,7 +263,7 @@ impl World {
         let state = dir.join(format!("state-{kind}-{}", latency.as_millis()));
         let cartoncloud = cloud.map_or_else(String::new, |cloud| {
             format!(
-                "[cartoncloud]\nbase_url = \"{}\"\ntenant_id = \"{}\"\nclient_id = {{ env = \"C\" }}\nclient_secret = {{ env = \"D\" }}\npoll_interval = \"1s\"\nrequests_per_minute = 60000\n[cartoncloud.push]\nenabled = true\n[cartoncloud.on_status]\nPACKED = \"prefetch\"\n[prefetch]\ncouriers = [\"*\"]\nrecheck = \"5s\"\n",
+                "[cartoncloud]\nbase_url = \"{}\"\ntenant_id = \"{}\"\nclient_id = {{ env = \"C\" }}\nclient_secret = {{ env = \"D\" }}\npoll_interval = \"1s\"\nrequests_per_minute = 6000\n[cartoncloud.push]\nenabled = true\n[cartoncloud.on_status]\nPACKED = \"prefetch\"\n[prefetch]\ncouriers = [\"*\"]\nrecheck = \"5s\"\n",
                 cloud.url(),
                 cloud.tenant_id()
             )

@@ -98,6 +98,8 @@ fn pages() -> impl Strategy<Value = Bitmap> {
             }
             y += rows;
         }
+        // A blank page never comes to a printer.
+        page.set_black(0, 0);
         page
     })
 }

@@ -19,6 +19,7 @@ mod cable;
 #[expect(dead_code, reason = "shared with tests that use other parts")]
 mod process;
 #[path = "common/site.rs"]
+#[expect(dead_code, reason = "shared with tests that use other parts")]
 mod site;
 
 use cable::Line;

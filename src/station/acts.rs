@@ -145,6 +145,7 @@ impl Station {
             }
             return;
         };
+        self.ended_while_told(id, &running);
         if let Some(record) = self.come_to_rest(&running) {
             records.push(record);
         }
@@ -195,7 +196,7 @@ impl Station {
     /// in memory. An unresolved call from before keeps its intent and its job.
     pub(super) fn full(&mut self, act: ActId, code: Code, now: Moment, out: &mut Vec<Effect>) {
         let Some(running) = self.running.get_mut(&act) else {
-            self.replaced_and_refused(act, code, out);
+            self.ended_and_refused(act, code, out);
             return;
         };
         // Only its very first record can have kept it out of the ledger altogether.

@@ -29,7 +29,7 @@ impl Station {
         }
         self.show_working(now, out);
         self.expire_queued(now, out);
-        self.forget_replaced(now);
+        self.forget_told(now);
         self.lapse(now, out);
         self.forget_closed(now);
         if let Some(id) = print {

@@ -244,7 +244,7 @@ pub struct Station {
     orders: BTreeMap<OrderId, Order>,
     jobs: BTreeMap<OrderId, Job>,
     running: BTreeMap<ActId, Running>,
-    replaced: BTreeMap<ActId, offline::Told>,
+    told: BTreeMap<ActId, offline::Told>,
     /// By trigger and user: a command of one packer never reaches another packer's order.
     contexts: BTreeMap<Source, Context>,
     /// Who is at a trigger, by `USER-x`, and since when.

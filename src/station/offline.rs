@@ -18,7 +18,7 @@ const PROBE: Duration = Duration::from_secs(5);
 /// Long against a commit.
 const KEEP_TOLD: Duration = Duration::from_secs(60);
 
-/// Who was told "queued" by an act that a newer scan of its order has replaced since.
+/// Who was told "queued" by an act that has ended since: replaced by a newer scan, or dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     token: Token,
@@ -28,16 +28,29 @@ pub(super) struct Told {
 }
 
 impl Station {
-    /// The ledger had no room for a queued scan that was replaced meanwhile: nobody was told anything.
-    pub(super) fn replaced_and_refused(&mut self, act: ActId, code: Code, out: &mut Vec<Effect>) {
-        if let Some(told) = self.replaced.remove(&act) {
+    /// An act ends whose own "queued" may still be on its way to the card, and be refused there.
+    pub(super) fn ended_while_told(&mut self, act: ActId, running: &super::Running) {
+        if let (None, Some(token)) = (running.token, running.undo.token) {
+            let told = Told {
+                token,
+                source: running.act.source.clone(),
+                scanned: running.act.text.to_string(),
+                since: self.now.mono,
+            };
+            self.told.insert(act, told);
+        }
+    }
+
+    /// The ledger had no room for a queued scan that has ended meanwhile: nobody was told anything.
+    pub(super) fn ended_and_refused(&mut self, act: ActId, code: Code, out: &mut Vec<Effect>) {
+        if let Some(told) = self.told.remove(&act) {
             let reply = self.coded(Outcome::Refused, code, None);
             self.answer_directly(Some(told.token), told.source, told.scanned, reply, out);
         }
     }
 
-    pub(super) fn forget_replaced(&mut self, now: Moment) {
-        self.replaced
+    pub(super) fn forget_told(&mut self, now: Moment) {
+        self.told
             .retain(|_, told| now.mono.since(told.since) < KEEP_TOLD);
     }
 
@@ -151,18 +164,6 @@ impl Station {
         for id in older {
             for job in self.jobs.values_mut().filter(|job| job.act == Some(id)) {
                 job.act = Some(act);
-            }
-            // Its own "queued" may still be on its way to the card, and be refused there.
-            if let Some(running) = self.running.get(&id)
-                && let Some(token) = running.undo.token
-            {
-                let told = Told {
-                    token,
-                    source: running.act.source.clone(),
-                    scanned: running.act.text.to_string(),
-                    since: self.now.mono,
-                };
-                self.replaced.insert(id, told);
             }
             let reply = ScanReply::new(Outcome::Ignored, "Scanned again; the newer scan counts.");
             self.end_act(id, Vec::new(), reply, out);

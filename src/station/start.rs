@@ -40,7 +40,7 @@ impl Station {
             orders: BTreeMap::new(),
             jobs: BTreeMap::new(),
             running: BTreeMap::new(),
-            replaced: BTreeMap::new(),
+            told: BTreeMap::new(),
             contexts: BTreeMap::new(),
             badges: BTreeMap::new(),
             repeats: BTreeMap::new(),

@@ -239,8 +239,39 @@ listen = "127.0.0.1:0"
         self.try_run().unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// A further bench of the site, without duties: a state of its own, the first one's token. It says that
+    /// it shares the key, and so claims what it buys.
+    pub fn run_beside(&self, name: &str, benches: usize) -> Process {
+        let state = self.dir.path().join(format!("state-{name}"));
+        std::fs::create_dir_all(&state).expect("state");
+        std::fs::copy(self.state().join("web-token"), state.join("web-token")).expect("token");
+        let text = std::fs::read_to_string(&self.config).expect("config");
+        let csv = |dir: &str| format!("csv_dir = {:?}", self.dir.path().join(dir));
+        let text = text
+            .replace("name = \"bench-1\"", &format!("name = \"{name}\""))
+            .replace(
+                &format!("state_dir = {:?}", self.state()),
+                &format!("state_dir = {state:?}"),
+            )
+            .replace("duties = [\"push\", \"reconcile\"]", "duties = []")
+            .replace(&csv("csv"), &csv(&format!("csv-{name}")))
+            .replace(
+                "requests_per_second = 200",
+                &format!("requests_per_second = 200\nstations_sharing_key = {benches}"),
+            );
+        let config = self.dir.path().join(format!("{name}.toml"));
+        std::fs::write(&config, text).expect("config");
+        let log = self.dir.path().join(format!("{name}.log"));
+        self.try_run_with(&config, &log)
+            .unwrap_or_else(|why| panic!("{why}"))
+    }
+
     /// The same; says why it does not become ready.
     pub fn try_run(&self) -> Result<Process, String> {
+        self.try_run_with(&self.config, &self.dir.path().join("run.log"))
+    }
+
+    fn try_run_with(&self, config: &Path, log: &Path) -> Result<Process, String> {
         let ready = &self.sim.ready;
         let accounts = &ready["starshipit"]["accounts"];
         let key = |n: usize, name: &str| text(&accounts[n][name]);
@@ -265,9 +296,9 @@ listen = "127.0.0.1:0"
         envs.extend(more.map(|(name, value)| (name.as_str(), value.clone())));
         let envs: Vec<(&str, &str)> = envs.iter().map(|(n, v)| (*n, v.as_str())).collect();
         Process::try_start(
-            &["run", "--config", self.config.to_str().expect("utf-8")],
+            &["run", "--config", config.to_str().expect("utf-8")],
             &envs,
-            &self.dir.path().join("run.log"),
+            log,
         )
     }
 
@@ -297,6 +328,22 @@ listen = "127.0.0.1:0"
             .await
             .ok()?;
         reply.json().await.ok()
+    }
+
+    /// Tries a writeback again now.
+    pub async fn retry(&self, station: &Process, job: &str) {
+        let web = text(&station.ready["web"]);
+        let token = std::fs::read_to_string(self.state().join("web-token")).expect("token");
+        let mut url = reqwest::Url::parse(&web).expect("a URL");
+        let mut path = url.path_segments_mut().expect("a base");
+        path.extend(["api", "writebacks", job, "retry"]);
+        drop(path);
+        let reply = client()
+            .post(url)
+            .bearer_auth(token.trim())
+            .json(&json!({}));
+        let reply = reply.send().await.expect("the station answers");
+        assert!(reply.status().is_success(), "{job}: {}", reply.status());
     }
 
     pub async fn status(&self, station: &Process) -> Value {
@@ -570,10 +617,13 @@ pub async fn check(site: &Site, station: &Process, sales: &[Sale], seed: u64) {
             .or_default()
             .push(text(&entry["numbers"][0]));
     }
-    let csv: String = std::fs::read_dir(site.dir.path().join("csv"))
+    // Each bench has its own folder.
+    let csv: String = std::fs::read_dir(site.dir.path())
         .into_iter()
         .flatten()
         .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("csv"))
+        .flat_map(|dir| std::fs::read_dir(dir.path()).expect("a folder").flatten())
         .map(|entry| std::fs::read_to_string(entry.path()).expect("csv"))
         .collect();
     for sale in sales {

@@ -50,6 +50,23 @@ scenarios! {
         }
     }
 
+    fn a_full_ledger_is_told_although_the_scan_was_dropped_meanwhile(w) {
+        w.order("WEB-1");
+        w.cloud.down = true;
+        w.scan("WEB-9");
+        w.memory.full = true;
+        let token = w.hand_in("right", None, "WEB-1");
+        // Found in no memory: queued, and on its way to the card.
+        w.step();
+        if w.replies_waiting() > 0 {
+            w.deliver(0);
+        }
+        w.hand_in("right", None, "PSDEMO.CANCEL");
+        w.run();
+        let last = w.said.iter().rfind(|said| said.token == Some(token) && said.last);
+        expect_eq!(w, last.and_then(|said| said.reply.code), Some(Code::QueueFull));
+    }
+
     fn an_old_failure_does_not_keep_a_scan_from_asking(w) {
         w.order("WEB-1");
         w.order("WEB-2");
