@@ -253,6 +253,13 @@ listen = "127.0.0.1:0"
         ledger["sales"].as_array().cloned().unwrap_or_default()
     }
 
+    /// What the station answers to a reader.
+    pub async fn look(&self, station: &Process, path: &str) -> String {
+        let web = station.ready["web"].as_str().expect("web");
+        let reply = client().get(format!("{web}{path}")).send().await;
+        reply.expect("an answer").text().await.expect("text")
+    }
+
     /// One scan over HTTP: status and document.
     pub async fn scan(&self, station: &Process, code: &str, wait: Option<&str>) -> (u16, Value) {
         let web = station.ready["web"].as_str().expect("web");

@@ -53,10 +53,14 @@ async fn a_kill_at_any_moment_never_buys_an_order_twice() {
                 (_, "printer-in-doubt") => {
                     world.scan(&station, "PSTEST.REPRINT", Some("30s")).await;
                 }
-                _ => assert!(
-                    std::time::Instant::now() < deadline,
-                    "{order} is stuck: {status} {reply}"
-                ),
+                _ if std::time::Instant::now() < deadline => {}
+                _ => {
+                    let shown = world
+                        .look(&station, &format!("/api/orders?q={order}"))
+                        .await;
+                    let state = world.look(&station, "/api/status").await;
+                    panic!("seed {seed}: {order} is stuck: {status} {reply}\n{shown}\n{state}");
+                }
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
