@@ -5,12 +5,13 @@
 //! kept to the range is not asked but proved: the file counts when its SHA-256 is the signed one.
 
 use super::channel::Artifact;
+use super::resume::{Resume, UNKNOWN};
 use super::slots::sum_of;
 use crate::domain::{Moment, Mono};
 use crate::system::durable;
 use self_update::Download;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,8 +46,6 @@ impl Default for Limits {
 const FRUITLESS: u32 = 3;
 /// A body is sent at most so often in all, lies and corruption included.
 const WHOLE: u64 = 3;
-/// The length of an answer is not known.
-const UNKNOWN: u64 = u64::MAX;
 
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
@@ -235,6 +234,9 @@ fn one_attempt(
         .mode(durable::FILE_MODE)
         .open(part)
         .map_err(|error| durable::at(part, &error))?;
+    if let (0, Some(dir)) = (had, part.parent()) {
+        durable::sync_dir(dir)?;
+    }
     let announced = Arc::new(AtomicU64::new(UNKNOWN));
     let mut request = download(url, limits, artifact.size);
     // Always a range: it also keeps servers and proxies from packing the body once more.
@@ -244,14 +246,7 @@ fn one_attempt(
         heard.store(total.unwrap_or(UNKNOWN), Ordering::Relaxed);
     });
     let mut sink = Sink {
-        to: Resume {
-            file,
-            size: artifact.size,
-            had,
-            first: Vec::new(),
-            begun: false,
-            announced,
-        },
+        to: Resume::new(file, artifact.size, had, announced),
         left: artifact.size,
         end,
         now,
@@ -341,63 +336,6 @@ impl<W: Write> Write for Sink<'_, W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
-    }
-}
-
-/// The file of a download that may go on: where the body belongs is known only after its first
-/// piece, when its length was announced.
-struct Resume {
-    file: File,
-    size: u64,
-    had: u64,
-    first: Vec<u8>,
-    begun: bool,
-    announced: Arc<AtomicU64>,
-}
-
-impl Resume {
-    /// Decides where the body belongs, and writes its first piece there.
-    fn begin(&mut self) -> io::Result<()> {
-        if self.begun || self.first.is_empty() {
-            return Ok(());
-        }
-        self.begun = true;
-        let from = match self.announced.load(Ordering::Relaxed) {
-            // The range was not heard: the whole body comes again.
-            total if total == self.size => 0,
-            // No length: a whole body begins as the file does.
-            UNKNOWN if self.had > 0 && self.begins_like_the_file()? => 0,
-            _ => self.had,
-        };
-        self.file.set_len(from)?;
-        self.file.seek(SeekFrom::Start(from))?;
-        let first = std::mem::take(&mut self.first);
-        self.file.write_all(&first)
-    }
-
-    fn begins_like_the_file(&mut self) -> io::Result<bool> {
-        let mut head = [0; 16];
-        self.file.seek(SeekFrom::Start(0))?;
-        let got = self.file.read(&mut head)?;
-        Ok(self.first.starts_with(&head[..got]))
-    }
-}
-
-impl Write for Resume {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.begun {
-            self.file.write_all(bytes)?;
-        } else if self.first.is_empty() {
-            self.first.extend_from_slice(bytes);
-        } else {
-            self.begin()?;
-            self.file.write_all(bytes)?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
     }
 }
 

@@ -7,7 +7,7 @@
 //! * `trust.rs`: what was believed last, kept where only root writes
 //! * `channel.rs`: the signed channel document, read strictly
 //! * `policy.rs`: PURE: which release, now or when, and why not
-//! * `fetch.rs`: bounded downloads that go on where they stopped
+//! * `fetch.rs`, `resume.rs`: bounded downloads that go on where they stopped
 //! * `install.rs`: archive to inactive slot, checked before and after
 //! * `slots.rs`: two slots, `current`, `previous`
 //! * `trial.rs`: a release on trial, and what proves it
@@ -33,6 +33,7 @@ mod look;
 pub mod machine;
 pub mod policy;
 pub mod release;
+mod resume;
 mod settings;
 pub mod slots;
 pub mod state;
