@@ -261,13 +261,13 @@ fn show_ahead(status: &Value) {
         ("held", "scan to label, lay ready"),
         ("live", "scan to label, bought then"),
     ] {
-        let pace = &status["pace_ms"][name];
+        let pace = &status["latency_ms"][name];
         if count(pace, "n") > 0 {
             row(
                 "pace",
                 &format!(
                     "{of}: {} ms, 95 % within {} ms ({} labels)",
-                    count(pace, "median"),
+                    count(pace, "p50"),
                     count(pace, "p95"),
                     count(pace, "n")
                 ),

@@ -1,5 +1,5 @@
 //! How long scans took lately, stage by stage, and the label that came out last: for people who look
-//! at the bench. In memory only; a restart begins anew, and the ledger says what was printed last.
+//! at the bench. After a start both are what the ledger has of the newest orders.
 
 use crate::domain::outcome::Timings;
 use crate::domain::{Order, PageRole, PageState, Timestamp};
@@ -11,23 +11,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Scans looked back at. Enough for a 95th percentile, few enough to be of today.
 const WINDOW: usize = 200;
 
-/// Newest orders that are asked for the last label after a start.
-const LOOKED_BACK: usize = 50;
+/// Newest orders that are asked after a start: not all of them were printed.
+const LOOKED_BACK: usize = 2 * WINDOW;
 
 /// What was seen to happen, for `status`.
-#[derive(Debug, Default)]
-pub(super) struct Lately(Mutex<Seen>);
+#[derive(Debug)]
+pub(super) struct Lately {
+    /// What changed later was seen; what changed before is the ledger's to tell.
+    started: Timestamp,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
     latency: Latency,
-    /// `None`: the ledger was not asked yet.
-    last_print: Option<Option<LastPrint>>,
+    last_print: Option<LastPrint>,
+    /// The ledger was asked what was before this start.
+    is_filled: bool,
 }
 
 impl Lately {
+    pub(super) fn since(started: Timestamp) -> Self {
+        Self {
+            started,
+            seen: Mutex::default(),
+        }
+    }
+
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A scan has printed.
@@ -40,11 +52,7 @@ impl Lately {
         let Some(last) = LastPrint::of(order) else {
             return;
         };
-        let mut seen = self.seen();
-        let known = seen.last_print.as_ref().and_then(Option::as_ref);
-        if known.is_none_or(|known| known.at <= last.at) {
-            seen.last_print = Some(Some(last));
-        }
+        self.seen().newest(last);
     }
 
     /// `latency_ms` of the status document.
@@ -52,10 +60,15 @@ impl Lately {
         self.seen().latency.show()
     }
 
-    /// The label that came out last: as seen, or after a start as the ledger has it.
-    pub(super) async fn last_print(&self, ledger: &Ledger) -> Option<LastPrint> {
-        if let Some(known) = &self.seen().last_print {
-            return known.clone();
+    /// The label that came out last.
+    pub(super) fn last_print(&self) -> Option<LastPrint> {
+        self.seen().last_print.clone()
+    }
+
+    /// Asks the ledger, once it knows everything, for what was before this start.
+    pub(super) async fn fill(&self, ledger: &Ledger) {
+        if self.seen().is_filled || !ledger.is_complete() {
+            return;
         }
         let ledger = ledger.clone();
         let newest = tokio::task::spawn_blocking(move || {
@@ -64,13 +77,35 @@ impl Lately {
                 ..Query::default()
             })
         });
-        let newest = newest.await.ok()?;
-        let last = newest
-            .iter()
-            .filter_map(LastPrint::of)
-            .max_by_key(|last| last.at);
-        // Something may have been printed meanwhile.
-        self.seen().last_print.get_or_insert(last).clone()
+        let Ok(newest) = newest.await else {
+            return; // a panic, which is told where it happened; the next look asks again
+        };
+        let mut seen = self.seen();
+        if std::mem::replace(&mut seen.is_filled, true) {
+            return;
+        }
+        for order in &newest {
+            if let Some(last) = LastPrint::of(order) {
+                seen.newest(last);
+            }
+            if let Some(timings) = order.timings.as_deref()
+                && order.updated < self.started
+            {
+                seen.latency.add_older(*timings);
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn newest(&mut self, last: LastPrint) {
+        if self
+            .last_print
+            .as_ref()
+            .is_none_or(|known| known.at <= last.at)
+        {
+            self.last_print = Some(last);
+        }
     }
 }
 
@@ -86,8 +121,17 @@ impl Latency {
         self.0.push_back(timings);
     }
 
+    fn add_older(&mut self, timings: Timings) {
+        if self.0.len() < WINDOW {
+            self.0.push_front(timings);
+        }
+    }
+
     /// `{"resolve":{"n":…,"p50":…,"p95":…},…,"total":{…}}`; stages that never happened are absent.
     fn show(&self) -> Value {
+        // What was bought at its scan is live, what lay ready was looked at once more; a reprint is neither.
+        let live = |t: &Timings| t.buy.and(total(t));
+        let held = |t: &Timings| t.recheck.filter(|_| t.buy.is_none()).and(total(t));
         let stage = |of: &dyn Fn(&Timings) -> Option<u64>| {
             let mut all: Vec<u64> = self.0.iter().filter_map(of).collect();
             all.sort_unstable();
@@ -104,6 +148,8 @@ impl Latency {
             ("render", stage(&|t| t.render)),
             ("print", stage(&|t| t.print)),
             ("total", stage(&total)),
+            ("live", stage(&live)),
+            ("held", stage(&held)),
         ];
         stages
             .into_iter()
@@ -191,8 +237,42 @@ mod tests {
                 "resolve": { "n": 1, "p50": 10, "p95": 10 },
                 "buy": { "n": 1, "p50": 300, "p95": 300 },
                 "total": { "n": 1, "p50": 310, "p95": 310 },
+                "live": { "n": 1, "p50": 310, "p95": 310 },
             })
         );
+    }
+
+    #[test]
+    fn what_was_bought_at_its_scan_is_live_and_what_lay_ready_is_held() {
+        let mut latency = Latency::default();
+        for (buy, recheck, total) in [
+            (Some(900), Some(3), 1000),
+            (None, Some(3), 20),
+            (None, None, 7),
+        ] {
+            latency.add(Timings {
+                buy,
+                recheck,
+                total: Some(total),
+                ..Timings::default()
+            });
+        }
+        let shown = latency.show();
+        assert_eq!(shown["live"], json!({ "n": 1, "p50": 1000, "p95": 1000 }));
+        assert_eq!(shown["held"], json!({ "n": 1, "p50": 20, "p95": 20 }));
+        assert_eq!(shown["total"]["n"], 3);
+    }
+
+    #[test]
+    fn what_was_before_the_start_fills_up_what_is_known_since() {
+        let mut latency = Latency::default();
+        for buy in 1..WINDOW as u64 {
+            latency.add(bought(buy));
+        }
+        latency.add_older(bought(5_000));
+        latency.add_older(bought(6_000));
+        assert_eq!(latency.0.len(), WINDOW);
+        assert_eq!(latency.0[0], bought(5_000));
     }
 
     #[test]

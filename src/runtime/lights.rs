@@ -283,7 +283,6 @@ mod tests {
             acts: Vec::new(),
             printers: Vec::new(),
             ahead: crate::station::AheadGlance::default(),
-            pace: crate::station::PaceGlance::default(),
         }
     }
 

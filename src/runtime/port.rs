@@ -65,7 +65,7 @@ impl Port {
         Arc::new(Self {
             peers,
             has_cartoncloud: config.cartoncloud.is_some(),
-            lately: Lately::default(),
+            lately: Lately::since(clock.now().wall),
             name: config.station.name.clone(),
             config: Arc::new(config.clone()),
             peer_token,

@@ -160,9 +160,6 @@ impl Station {
         reply.timings_ms = running.timings;
         let total = self.now.mono.since(running.since).as_millis();
         reply.timings_ms.total = u64::try_from(total).ok();
-        if reply.outcome == Outcome::Printed && !running.resumed {
-            self.pace.note(&reply.timings_ms);
-        }
         if let Some(order) = running.order.as_ref().and_then(|id| self.orders.get(id)) {
             reply.order.get_or_insert_with(|| order.number.clone());
             if reply.tracking.is_empty() {

@@ -1,6 +1,6 @@
 //! The station at a glance, for `status`, page and metrics.
 
-use super::{AheadGlance, PaceGlance, Running, Station, WritebackGlance, context};
+use super::{AheadGlance, Running, Station, WritebackGlance, context};
 use crate::domain::{Code, PrinterName, Source, Timestamp};
 use std::time::Duration;
 
@@ -27,8 +27,6 @@ pub struct Glance {
     pub held: usize,
     /// Labels bought ahead of their scan.
     pub ahead: AheadGlance,
-    /// How long labels take.
-    pub pace: PaceGlance,
     /// The open question: order number, code, what to scan.
     pub question: Option<(String, Option<Code>, String)>,
     /// Whose question that is, and for how long it is open; `None` where anybody may answer.
@@ -83,7 +81,6 @@ impl Station {
                 .collect(),
             held: open(crate::domain::State::Held).count(),
             ahead: self.ahead_glance(),
-            pace: self.pace.glance(),
             question: newest
                 .map(|(_, question)| {
                     let number = self

@@ -18,7 +18,6 @@
 //! * `weigh.rs`: the weight on the scale, for orders that have none
 //! * `acts.rs`: an act from its first word to its last, and what a full ledger undoes
 //! * `purchase.rs`, `looks.rs`, `remake.rs`, `fetch.rs`: the one unresolved call per order (contract 1, 2)
-//! * `pace.rs`: how long labels take
 //! * `paper.rs`, `line.rs`, `stand_in.rs`, `slip.rs`: documents, pages, printers, doubt (contract 9)
 //! * `glance.rs`: what people are shown of it
 //! * `start.rs`, `clockwork.rs`, `offline.rs`, `numbers.rs`: restart, ticks, the offline queue, late
@@ -46,7 +45,6 @@ mod looks;
 mod next;
 mod numbers;
 mod offline;
-mod pace;
 mod paper;
 mod press;
 mod purchase;
@@ -69,7 +67,6 @@ pub use ahead::{AheadGlance, HeldLabel};
 pub use effect::{Effect, PageJob};
 pub use glance::{ActGlance, Glance};
 pub use input::{Ask, AskKind, Input, LookFor, PreparedPage, Remade, Token, WritebackVerb};
-pub use pace::{PaceGlance, Stage};
 pub use press::Press;
 pub use settings::{
     AheadRule, Confirm, Elsewhere, Lookup, PrintWhen, PrinterRule, PushRule, Release, Route,
@@ -273,7 +270,6 @@ pub struct Station {
     closed_at: Timestamp,
     closing: Option<day::Closing>,
     ahead_day: AheadDay,
-    pace: pace::Pace,
     /// A press that waits for CartonCloud's list of what waits.
     seeking: Option<next::Seeking>,
     /// Held labels that are being archived, and who waits for it.

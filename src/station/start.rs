@@ -60,7 +60,6 @@ impl Station {
             closing: None,
             ahead_day: recovered.ahead,
             tend: BTreeMap::new(),
-            pace: super::pace::Pace::default(),
             seeking: None,
             dropping: BTreeMap::new(),
             draining: false,

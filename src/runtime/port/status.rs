@@ -55,7 +55,8 @@ impl Port {
             })
         });
         let acts: Vec<Value> = glance.acts.iter().map(act_shown).collect();
-        let last_print = self.lately.last_print(self.hub.ledger()).await;
+        self.lately.fill(self.hub.ledger()).await;
+        let last_print = self.lately.last_print();
         let [scanners, buttons, lights] = self.devices.show();
         Some(json!({
             "station": self.name,
@@ -95,10 +96,6 @@ impl Port {
                     }))
                     .collect::<Vec<_>>(),
             },
-            "pace_ms": {
-                "held": pace(glance.pace.held),
-                "live": pace(glance.pace.live),
-            },
             "in_doubt": glance.in_doubt,
             "acts": acts,
             "last_print": last_print.map(|last| last.show()),
@@ -124,11 +121,6 @@ impl Port {
             "at": documents::rfc3339(self.now()),
         }))
     }
-}
-
-/// Scan to last proof, of the newest labels.
-fn pace(stage: crate::station::Stage) -> Value {
-    json!({ "n": stage.n, "median": stage.median, "p95": stage.p95 })
 }
 
 fn metres(cm: Option<u64>) -> Option<u64> {

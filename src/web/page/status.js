@@ -53,9 +53,22 @@ function fact(name, value, cls, why) {
   if (why) li.append(el("span", why, "why"));
   return li;
 }
+// How far head and roll have run, of printers that count.
+function worn(wear) {
+  if (!wear) return "";
+  const km = (m) => m >= 1000 ? (m / 1000).toFixed(1) + " km" : Math.round(m) + " m";
+  const ran = [[wear.head_m, " with this head"], [wear.roll_m, " of this roll"]].filter(([m]) => typeof m === "number");
+  return ran.length ? "It has run " + ran.map(([m, of]) => km(m) + of).join(", ") + "." : "";
+}
 function equipment(s) {
   const all = [];
-  for (const p of s.printers || []) all.push(fact("Printer " + p.name, p.code ? spaced(p.code).replace("printer ", "") : "ready", p.code ? "bad-text" : "good-text", [p.code && p.you, p.detail, p.proof === "sent" && "no back channel: it cannot say whether a label came out"].filter(Boolean).join(" ")));
+  for (const p of s.printers || []) {
+    const warned = (p.warnings || []).filter((w) => w !== p.detail).map((w) => w + ".");
+    const why = [p.code && p.you, p.detail, ...warned, p.proof === "sent" && "no back channel: it cannot say whether a label came out", worn(p.wear)];
+    const look = p.code ? "bad-text" : warned.length ? "look-text" : "good-text";
+    all.push(fact("Printer " + p.name, p.code ? spaced(p.code).replace("printer ", "") : "ready", look, why.filter(Boolean).join(" ")));
+  }
+  if (s.scale) all.push(fact("Scale", s.scale.state, ["reading", "ready"].includes(s.scale.state) ? "good-text" : "look-text", s.scale.detail));
   for (const [kind, name] of [["scanners", "Scanner "], ["buttons", "Button "], ["lights", "Light "]]) {
     for (const d of s[kind] || []) {
       const good = ["reading", "ready"].includes(d.state);
@@ -66,7 +79,7 @@ function equipment(s) {
 }
 
 function latency(l) {
-  const names = { resolve: "Find the order", recheck: "Last look", buy: "Courier", render: "Draw", print: "Print", total: "Scan to label" };
+  const names = { resolve: "Find the order", recheck: "Last look", buy: "Courier", render: "Draw", print: "Print", total: "Scan to label", live: "… bought at the scan", held: "… that lay ready" };
   const rows = Object.keys(names).filter((k) => l[k]).map((k) => {
     const tr = el("tr"), name = el("th", names[k]);
     name.scope = "row";
@@ -75,7 +88,7 @@ function latency(l) {
   });
   $("latency").hidden = rows.length === 0;
   $("latency-rows").replaceChildren(...rows);
-  $("latency-note").textContent = l.total ? "Of the last " + l.total.n + " scans that printed, since the station started." : "Nothing was printed since the station started.";
+  $("latency-note").textContent = l.total ? "Of the last " + l.total.n + " scans that printed." : "Nothing was printed yet.";
 }
 
 function facts(s) {

@@ -29,7 +29,6 @@ pub(crate) struct Status {
     held: u64,
     prefetch: Ahead,
     unused: Unused,
-    pace_ms: Paces,
     /// Orders, by number.
     in_doubt: Vec<String>,
     acts: Vec<Act>,
@@ -150,20 +149,6 @@ struct UnusedLabel {
     code: Option<String>,
 }
 
-/// From scan to label, of the newest labels.
-#[derive(ToSchema)]
-struct Paces {
-    held: Pace,
-    live: Pace,
-}
-
-#[derive(ToSchema)]
-struct Pace {
-    n: u64,
-    median: u64,
-    p95: u64,
-}
-
 /// An act under way or queued.
 #[derive(ToSchema)]
 struct Act {
@@ -199,6 +184,10 @@ struct Latencies {
     render: Option<Latency>,
     print: Option<Latency>,
     total: Option<Latency>,
+    /// Scan to label, of labels that were bought at their scan.
+    live: Option<Latency>,
+    /// Scan to label, of labels that lay ready.
+    held: Option<Latency>,
 }
 
 #[derive(ToSchema)]
