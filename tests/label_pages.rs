@@ -181,6 +181,18 @@ fn a_barcode_that_the_heads_dots_have_lost_is_told() {
         .iter()
         .any(|w| w.contains("60 dpi") && w.contains("33ABC1234567"));
     assert!(told, "{:?}", page.warnings);
+    let held = Job {
+        media: coarse,
+        tracking: vec!["33ABC1234567".to_owned()],
+        hold: true,
+        ..job()
+    };
+    let error = render(&[four_by_six("33ABC1234567")], &held).unwrap_err();
+    assert_eq!(error.code, Code::LabelMismatch);
+    assert!(
+        error.detail.contains("cannot be read at 60 dpi"),
+        "{error:?}"
+    );
     let fine = only(render(&[four_by_six("33ABC1234567")], &job()).unwrap());
     assert!(fine.warnings.is_empty(), "{:?}", fine.warnings);
 }

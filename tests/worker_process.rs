@@ -328,7 +328,9 @@ async fn a_document_that_computes_too_long_is_killed() {
 
 async fn each_hostile_file_ends_in_a_code_and_the_next_label_prints() {
     let worker = with(short());
-    for (name, document) in hostile() {
+    let files = hostile();
+    assert!(files.len() >= 29, "{} kinds", files.len());
+    for (name, document) in files {
         match worker.render(ask(document)).await {
             Err(error) => {
                 println!("    {name}: {error}");
@@ -339,7 +341,12 @@ async fn each_hostile_file_ends_in_a_code_and_the_next_label_prints() {
             }
             Ok(pages) => {
                 println!("    {name}: {} page(s)", pages.len());
-                let allowed = ["a count that lies", "graphics states nested 1,000,000 deep"];
+                let allowed = [
+                    "a count that lies",
+                    "graphics states nested 1,000,000 deep",
+                    "a glyph that writes itself",
+                    "a cross-reference table before itself",
+                ];
                 assert!(allowed.contains(&name), "{name} must not print");
             }
         }

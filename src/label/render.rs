@@ -14,7 +14,7 @@ use super::picture::Picture;
 use super::place::{
     self, Area, MIN_SCALE, MIN_SCALE_BY_RULE, MIN_SCALE_SLIP, Misfit, Placement, Turn,
 };
-use super::read_back::{self, ReadBackResult};
+use super::read_back::{self, ReadBackResult, ReadCode};
 use super::{
     Crop, LabelError, Media, PageContent, PageSelect, Policy, RenderedPage, Settings, raw,
 };
@@ -208,8 +208,8 @@ const SHEET_COVERED: f64 = 0.6;
 /// What a page is drawn at to see what the head's dots have lost.
 const FULL_DPI: f64 = 600.0;
 /// Most dots of that: it costs four bytes a dot, and a worker has 44 MiB for a label. A 4x6 is drawn at
-/// 430 dpi.
-const FULL_DOTS: f64 = 4_500_000.0;
+/// 380 dpi.
+const FULL_DOTS: f64 = 3_500_000.0;
 /// Largest page drawn whole at the head's dpi to find its content: A4 at 300 dpi.
 const WHOLE_PAGE_DOTS: f64 = 9_000_000.0;
 
@@ -461,29 +461,50 @@ impl<'a> Pages<'a> {
         if drawn.role == PageRole::Label {
             let begun = now();
             rendered.codes = read_back::read(&bitmap, job.media.dpi, &job.tracking);
-            if rendered.codes.is_empty() {
-                rendered
-                    .warnings
-                    .extend(self.lost_codes(source, &drawn.area, page)?);
+            let carries = |codes: &[ReadCode]| {
+                let matches = |code: &ReadCode| read_back::matches(&job.tracking, &code.text);
+                codes.iter().any(matches)
+            };
+            let matched = carries(&rendered.codes);
+            // Only when something is missing, because it costs more than the label did.
+            let is_unsure = !matched && !(job.tracking.is_empty() && !rendered.codes.is_empty());
+            let mut full = match is_unsure {
+                true => self.full_codes(source, &drawn.area, page)?,
+                false => Vec::new(),
+            };
+            let is_lost = !matched && carries(&full);
+            full.retain(|code| !rendered.codes.contains(code));
+            if !full.is_empty() {
+                let texts: Vec<&str> = full.iter().map(|code| code.text.as_str()).collect();
+                rendered.warnings.push(format!(
+                    "cannot be read at {} dpi, and is on page {}: {}",
+                    job.media.dpi,
+                    source_index + 1,
+                    texts.join(", ")
+                ));
             }
             rendered.read_back_us = micros(begun);
             rendered.read_back = if job.tracking.is_empty() {
                 ReadBackResult::NotApplicable
-            } else if rendered
-                .codes
-                .iter()
-                .any(|code| read_back::matches(&job.tracking, &code.text))
-            {
+            } else if matched {
                 ReadBackResult::Matched
             } else {
                 ReadBackResult::NotFound
             };
             if rendered.read_back == ReadBackResult::NotFound {
-                let detail = format!(
-                    "none of the {} barcodes read on page {} carries the tracking number",
-                    rendered.codes.len(),
-                    source_index + 1
-                );
+                let detail = if is_lost {
+                    format!(
+                        "the barcode with the tracking number is on page {} and cannot be read at {} dpi",
+                        source_index + 1,
+                        job.media.dpi
+                    )
+                } else {
+                    format!(
+                        "none of the {} barcodes read on page {} carries the tracking number",
+                        rendered.codes.len() + full.len(),
+                        source_index + 1
+                    )
+                };
                 if job.hold {
                     return Err(LabelError {
                         code: Code::LabelMismatch,
@@ -498,14 +519,13 @@ impl<'a> Pages<'a> {
         Ok(())
     }
 
-    /// The final bitmap has no readable barcode: what the page itself has, drawn finer. Only then, because
-    /// it costs more than the label did.
-    fn lost_codes(
+    /// What barcodes the page itself has, drawn finer than the head's dots; none where it cannot be.
+    fn full_codes(
         &self,
         source: &Source,
         content: &Area,
         page: &Area,
-    ) -> Result<Option<String>, LabelError> {
+    ) -> Result<Vec<ReadCode>, LabelError> {
         let media = &self.job.media;
         // With the quiet zones around it.
         let wider = Area {
@@ -518,7 +538,7 @@ impl<'a> Pages<'a> {
         let square_mm = area.width() * area.height();
         let per_mm = (FULL_DPI / 25.4).min((FULL_DOTS / square_mm.max(1.0)).sqrt());
         if per_mm <= media.dots_per_mm() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let page = source.draw(&View {
             source: area,
@@ -536,15 +556,7 @@ impl<'a> Pages<'a> {
             reason = "at most 600"
         )]
         let dpi = (per_mm * 25.4).round() as u16;
-        let codes = read_back::read(&bitmap, dpi, &self.job.tracking);
-        let texts: Vec<&str> = codes.iter().map(|code| code.text.as_str()).collect();
-        Ok((!texts.is_empty()).then(|| {
-            format!(
-                "no barcode of the page can be read at {} dpi; it has {}",
-                media.dpi,
-                texts.join(", ")
-            )
-        }))
+        Ok(read_back::read(&bitmap, dpi, &self.job.tracking))
     }
 
     /// A document of nothing but sheets that do not fit is a misfit, unless its type says that it

@@ -376,6 +376,79 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
                 vec![],
             ),
         ),
+        ("100,000 pages", many_pages(100_000, 100_000)),
+        (
+            "twenty million path operators in a packed stream",
+            one_page(FOUR_BY_SIX, "", packed_paths(), vec![]),
+        ),
+        (
+            "a shading of 20,000 operations a dot",
+            one_page(
+                FOUR_BY_SIX,
+                "/Shading << /S << /ShadingType 1 /ColorSpace /DeviceGray /Domain [0 300 0 500] \
+                 /Function 5 0 R >> >>",
+                stream("", b"/S sh"),
+                vec![stream(
+                    "/FunctionType 4 /Domain [0 300 0 500] /Range [0 1]",
+                    format!("{{ add {} }}", "1 add sin ".repeat(10_000)).as_bytes(),
+                )],
+            ),
+        ),
+        (
+            "a pattern of tiny tiles",
+            one_page(
+                FOUR_BY_SIX,
+                "/Pattern << /P 5 0 R >>",
+                stream("", b"/Pattern cs /P scn 0 0 288 432 re f"),
+                vec![stream(
+                    "/Type /Pattern /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 1 1] \
+                     /XStep 0.0001 /YStep 0.0001 /Resources << >>",
+                    b"0 0 1 1 re f",
+                )],
+            ),
+        ),
+        (
+            "a stream packed a thousand times",
+            one_page(
+                FOUR_BY_SIX,
+                "",
+                stream(
+                    &format!("/Filter [{}]", "/FlateDecode ".repeat(1_000)),
+                    &zip_bomb(1 << 20),
+                ),
+                vec![],
+            ),
+        ),
+        (
+            "a glyph that writes itself",
+            one_page(
+                FOUR_BY_SIX,
+                "/Font << /F 5 0 R >>",
+                stream("", b"BT /F 40 Tf 20 200 Td (aaaa) Tj ET"),
+                vec![
+                    b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 1 1] /FontMatrix [1 0 0 1 0 0] \
+                      /CharProcs << /a 6 0 R >> /Encoding << /Differences [97 /a] >> /FirstChar 97 \
+                      /LastChar 97 /Widths [1] /Resources << /Font << /F 5 0 R >> >> >>"
+                        .to_vec(),
+                    stream("", b"1 0 d0 BT /F 1 Tf (aaaa) Tj ET"),
+                ],
+            ),
+        ),
+        (
+            "a soft mask that masks itself",
+            one_page(
+                FOUR_BY_SIX,
+                "/ExtGState << /G << /SMask << /S /Luminosity /G 5 0 R >> >> >>",
+                stream("", b"/G gs 0 0 288 432 re f"),
+                vec![stream(
+                    "/Type /XObject /Subtype /Form /BBox [0 0 288 432] /Group << /S /Transparency \
+                     /CS /DeviceGray >> /Resources << /ExtGState << /G << /SMask << /S /Luminosity \
+                     /G 5 0 R >> >> >> >>",
+                    b"/G gs 0 0 288 432 re f",
+                )],
+            ),
+        ),
+        ("a cross-reference table before itself", xref_loop()),
         (
             "a picture of 60,000 x 60,000 dots",
             png_header(60_000, 60_000),
@@ -386,6 +459,27 @@ pub fn hostile() -> Vec<(&'static str, Vec<u8>)> {
             b"^XA^PW2400^LL3600^FDx^FS^XZ".to_vec(),
         ),
     ]
+}
+
+/// Twenty million operators, packed: a megabyte or less.
+fn packed_paths() -> Vec<u8> {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    let some = b"9 9 m 80 80 l\n".repeat(100_000);
+    for _ in 0..100 {
+        std::io::Write::write_all(&mut zlib, &some).unwrap();
+    }
+    std::io::Write::write_all(&mut zlib, b"S").unwrap();
+    stream("/Filter /FlateDecode", &zlib.finish().unwrap())
+}
+
+/// `/Prev` of the table names the table.
+fn xref_loop() -> Vec<u8> {
+    let file = one_page(FOUR_BY_SIX, "", stream("", b"20 20 9 9 re f"), vec![]);
+    let text = String::from_utf8(file).unwrap();
+    let (_, at) = text.rsplit_once("startxref\n").unwrap();
+    let at: usize = at.lines().next().unwrap().parse().unwrap();
+    let looped = format!("/Root 1 0 R /Prev {at} >>");
+    text.replace("/Root 1 0 R >>", &looped).into_bytes()
 }
 
 fn many_pages(pages: usize, count: u64) -> Vec<u8> {
