@@ -111,7 +111,9 @@ pub(crate) fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerEr
     let mut records = Vec::with_capacity(frames.len());
     for (sequence, found) in frames.iter().map(|((_, s), f)| (*s, f)) {
         match serde_json::from_slice::<Record>(found.payload) {
-            Ok(record) => records.push((record, found.payload.into())),
+            // A copy, which has no room to grow as what serde reads into has: it stays as long as its
+            // order is open, and may be one of ten thousand.
+            Ok(record) => records.push((record.clone(), found.payload.into())),
             Err(error) => {
                 condition = Condition::Damaged(format!("record {sequence} is no record: {error}"));
             }

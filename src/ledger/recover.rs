@@ -58,7 +58,7 @@ pub(crate) fn open(settings: Settings, now: Timestamp) -> Result<(Ledger, Recove
         .map_err(directory)?;
 
     let path = core.path(writer::JOURNAL);
-    let contents = journal::read(&path)?;
+    let mut contents = journal::read(&path)?;
     let condition = match &contents {
         Some(contents) => contents.condition.clone(),
         None if has_a_past(&core).map_err(directory)? => {
@@ -70,7 +70,8 @@ pub(crate) fn open(settings: Settings, now: Timestamp) -> Result<(Ledger, Recove
     let (header, mut next) = contents
         .as_ref()
         .map_or((Header::default(), 1), |c| (c.header, c.next()));
-    adopt_journal(&core, contents.as_ref(), &header);
+    let records = contents.as_mut().map(|c| std::mem::take(&mut c.records));
+    adopt_journal(&core, records.unwrap_or_default(), &header);
 
     let mut keeper = Keeper::new(core.clone());
     if let Condition::Damaged(why) = &condition {
@@ -130,15 +131,15 @@ fn has_a_past(core: &Core) -> io::Result<bool> {
         || !crate::ledger::archive::files(&core.path(keeper::ARCHIVE))?.is_empty())
 }
 
-fn adopt_journal(core: &Core, contents: Option<&journal::Contents>, header: &Header) {
+fn adopt_journal(core: &Core, records: Vec<(Record, Arc<[u8]>)>, header: &Header) {
     let mut state = core.state();
     state.checkpoint = header.checkpoint;
     state.highest_act = header.highest_act;
-    for (record, payload) in contents.iter().flat_map(|c| &c.records) {
+    for (record, payload) in records {
         let key = record.key();
         let known = state.live.get(&key).map_or(0, |e| e.record.seq());
         if !state.live.contains_key(&key) || record.seq() >= known {
-            let entry = Entry::new(Arc::new(record.clone()), payload.clone());
+            let entry = Entry::new(Arc::new(record), payload);
             state.adopt(key, entry);
         }
     }
