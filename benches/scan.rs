@@ -22,20 +22,30 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 const ROUNDS: usize = 25;
+/// The word that makes this program the crowd around another one.
+const CROWD: &str = "--crowd";
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
     // `cargo test --benches` only wants to know that it starts.
-    let quick = std::env::args().any(|a| a == "--test");
+    let quick = words.iter().any(|word| word == "--test");
     let rounds = if quick { 1 } else { ROUNDS };
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .unwrap()
-        .block_on(run(rounds));
+        .unwrap();
+    match words.as_slice() {
+        [crowd_word, web, token] if crowd_word == CROWD => {
+            runtime.block_on(crowd(web, token));
+            // Its input was read in a thread that nothing ends.
+            runtime.shutdown_background();
+        }
+        _ => runtime.block_on(run(rounds)),
+    }
 }
 
 async fn run(rounds: usize) {
@@ -128,53 +138,13 @@ async fn beside_a_crowd(dir: &Path, rounds: usize) {
         (again, refused)
     };
     let alone = measure().await;
-    let web = world.web.trim_start_matches("http://").to_owned();
     let token = std::fs::read_to_string(world.state.join("web-token")).unwrap();
-    let head = |length: usize| {
-        format!(
-            "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {}\r\n\
-             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n",
-            token.trim()
-        )
-    };
-    let mut crowd = tokio::task::JoinSet::new();
-    for n in 0..200 {
-        let begun = match n % 2 {
-            0 => "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ".to_owned(),
-            _ => head(60_000),
-        };
-        let web = web.clone();
-        crowd.spawn(async move {
-            // Cut off? Then begin again.
-            while let Ok(mut stream) = tokio::net::TcpStream::connect(&web).await {
-                if stream.write_all(begun.as_bytes()).await.is_err() {
-                    continue;
-                }
-                while stream.write_all(b"x").await.is_ok() {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-            }
-        });
-    }
-    let sent = Arc::new(AtomicU64::new(0));
-    for _ in 0..4 {
-        let (web, head, sent) = (web.clone(), head(10_000_000), Arc::clone(&sent));
-        crowd.spawn(async move {
-            let body = vec![b'x'; 10_000_000];
-            while let Ok(mut stream) = tokio::net::TcpStream::connect(&web).await {
-                // It is refused by its length; whoever goes on sending is cut off.
-                let _ = stream.write_all(head.as_bytes()).await;
-                let _ = stream.write_all(&body).await;
-                sent.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
+    let mut others = Crowd::start(world.web.trim_start_matches("http://"), token.trim()).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let crowded = measure().await;
-    crowd.shutdown().await;
     println!(
         "\n200 slow clients, {} bodies of 10 MB",
-        sent.load(Ordering::Relaxed)
+        others.stop().await
     );
     for (what, alone, crowded) in [
         ("reprint, scan to first byte", alone.0, crowded.0),
@@ -188,6 +158,89 @@ async fn beside_a_crowd(dir: &Path, rounds: usize) {
             ratio(nearly_all(crowded), nearly_all(alone)),
         );
     }
+}
+
+/// Another process, as other computers are: what it computes takes nothing from the station, what it
+/// sends does. It gives way to the station on the processor, which other computers do not share.
+struct Crowd {
+    process: tokio::process::Child,
+    said: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Crowd {
+    async fn start(web: &str, token: &str) -> Self {
+        let mut process = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args([CROWD, web, token])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
+        assert_eq!(said.next_line().await.unwrap().as_deref(), Some("there"));
+        Self { process, said }
+    }
+
+    /// How many large bodies it sent.
+    async fn stop(&mut self) -> u64 {
+        drop(self.process.stdin.take());
+        let sent = self.said.next_line().await.unwrap();
+        self.process.wait().await.unwrap();
+        sent.unwrap().parse().unwrap()
+    }
+}
+
+/// The crowd's own process: until its input ends, 200 clients that never finish a head or a body, and
+/// four that send 10 MB where 64 KiB are allowed.
+async fn crowd(web: &str, token: &str) {
+    rustix::process::nice(19).unwrap();
+    let head = |length: usize| {
+        format!(
+            "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let mut clients = tokio::task::JoinSet::new();
+    let (there, mut are_there) = tokio::sync::mpsc::channel(200);
+    for n in 0..200 {
+        let begun = match n % 2 {
+            0 => "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ".to_owned(),
+            _ => head(60_000),
+        };
+        let (web, there) = (web.to_owned(), there.clone());
+        clients.spawn(async move {
+            // Cut off? Then begin again.
+            while let Ok(mut stream) = tokio::net::TcpStream::connect(&web).await {
+                if stream.write_all(begun.as_bytes()).await.is_err() {
+                    continue;
+                }
+                let _ = there.try_send(()); // counted once is enough
+                while stream.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+            }
+        });
+    }
+    for _ in 0..200 {
+        are_there.recv().await.unwrap();
+    }
+    let sent = Arc::new(AtomicU64::new(0));
+    for _ in 0..4 {
+        let (web, head, sent) = (web.to_owned(), head(10_000_000), Arc::clone(&sent));
+        clients.spawn(async move {
+            let body = vec![b'x'; 10_000_000];
+            while let Ok(mut stream) = tokio::net::TcpStream::connect(&web).await {
+                // It is refused by its length; whoever goes on sending is cut off.
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(&body).await;
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    println!("there");
+    let mut rest = Vec::new();
+    tokio::io::stdin().read_to_end(&mut rest).await.unwrap();
+    println!("{}", sent.load(Ordering::Relaxed));
 }
 
 /// Labels that were bought and drawn before their scan.
