@@ -157,7 +157,7 @@ proptest! {
 fn settings_do_not_change_the_picture() {
     let page = sample();
     let options = Options {
-        darkness: Some(20),
+        darkness: Some(14),
         speed: Some(4),
         after_label: Some(AfterLabel::TearOff),
         ..Options::default()
@@ -169,6 +169,30 @@ fn settings_do_not_change_the_picture() {
     comes_out_the_same(Language::BrotherQl, &page, &options);
 }
 
+#[test]
+fn copies_come_out_as_often_as_they_are_asked_for() {
+    let page = sample();
+    for language in [
+        Language::Zpl,
+        Language::Escpos,
+        Language::Epl,
+        Language::Tspl,
+        Language::BrotherQl,
+    ] {
+        let options = Options {
+            copies: 3,
+            ..Options::default()
+        };
+        let bytes = encode(language, &page, &options);
+        let labels = read(speaks(language), 203, page.width.max(8), &bytes);
+        assert_eq!(labels.len(), 3, "{language:?}");
+        for label in &labels {
+            assert_eq!(label.errors, [] as [&str; 0], "{language:?}");
+            assert!(label.image == labels[0].image && label.image.black() > 0);
+        }
+    }
+}
+
 /// Read by another engine (hayro), which shares nothing with the writer.
 #[test]
 fn a_pdf_page_is_the_same_dots_in_another_reader() {
@@ -178,7 +202,11 @@ fn a_pdf_page_is_the_same_dots_in_another_reader() {
             page.set_black(x, y);
         }
     }
-    let file = encode(Language::Pdf, &page, &Options::default());
+    let options = Options {
+        copies: 2,
+        ..Options::default()
+    };
+    let file = encode(Language::Pdf, &page, &options);
     let media = Media {
         width_mm: 101.6,
         height_mm: 152.4,
@@ -186,8 +214,11 @@ fn a_pdf_page_is_the_same_dots_in_another_reader() {
         threshold: 150,
     };
     let drawn = render_file(file, &Job::new(media, &LabelSettings::default())).unwrap();
-    let read = drawn[0].bitmap().unwrap();
-    assert!(*read == page, "{read:?} is not {page:?}");
+    assert_eq!(drawn.len(), 2);
+    for drawn in drawn {
+        let read = drawn.bitmap().unwrap();
+        assert!(*read == page, "{read:?} is not {page:?}");
+    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn job(page: Bitmap) -> Job {
         page: 1,
         of: 1,
         at: Timestamp(1_700_000_000_000),
+        copies: 1,
         content: PageBytes::Picture(page),
     }
 }
@@ -277,6 +278,63 @@ async fn cell(
     );
     let last = server.labels().last().unwrap().image.clone();
     assert!(is_page(&last, language, &page(9)), "{name}");
+}
+
+/// Printers that count their labels, and languages whose copies follow one another.
+#[tokio::test]
+async fn copies_are_counted_and_the_first_of_two_does_not_stand_for_both() {
+    for (speaks, language, proof) in LANGUAGES {
+        let server = sim(speaks).await;
+        let printer = printer(server.addr(), language);
+        let twice = |page| Job {
+            copies: 2,
+            ..job(page)
+        };
+        let report = printer.print(twice(page(7)), || ()).await;
+        assert_eq!(
+            report.outcome,
+            PrintOutcome::Printed { proof },
+            "{language:?}"
+        );
+        let labels = server.wait_for_labels(2, PATIENCE).await.unwrap();
+        assert_eq!(labels.len(), 2, "{language:?}");
+        assert!(is_page(&labels[1].image, language, &page(7)));
+        if language != Language::BrotherQl {
+            continue;
+        }
+        server.set_after(report.bytes * 3 / 4, Fault::PaperOut);
+        let report = printer.print(twice(page(9)), || ()).await;
+        assert!(
+            matches!(report.outcome, PrintOutcome::InDoubt { .. }),
+            "{report:?}"
+        );
+        assert_eq!(server.labels().len(), 3);
+    }
+
+    let server = sim(Speaks::Zpl).await;
+    let printer = printer(server.addr(), Language::Zpl);
+    let bytes = b"^XA^FO20,20^GB300,300,300^FS^XZ\n".to_vec();
+    let of_the_courier = || Job {
+        copies: 2,
+        content: PageBytes::Raw {
+            language: Language::Zpl,
+            bytes: bytes.clone(),
+        },
+        ..job(page(1))
+    };
+    let report = printer.print(of_the_courier(), || ()).await;
+    let confirmed = PrintOutcome::Printed {
+        proof: Proof::Confirmed,
+    };
+    assert_eq!(report.outcome, confirmed);
+    assert_eq!(server.labels().len(), 2);
+    server.set_after(bytes.len() as u64 + 4, Fault::PaperOut);
+    let report = printer.print(of_the_courier(), || ()).await;
+    assert!(
+        matches!(report.outcome, PrintOutcome::InDoubt { .. }),
+        "{report:?}"
+    );
+    assert_eq!(server.labels().len(), 3);
 }
 
 #[tokio::test]

@@ -66,6 +66,7 @@ fn job() -> Job {
         page: 1,
         of: 1,
         at: Timestamp(1_700_000_000_000),
+        copies: 1,
         content: PageBytes::Picture(page()),
     }
 }

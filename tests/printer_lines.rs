@@ -63,6 +63,7 @@ fn job(order: &str) -> Job {
         page: 2,
         of: 3,
         at: Timestamp(1_700_000_000_000),
+        copies: 1,
         content: PageBytes::Picture(page()),
     }
 }

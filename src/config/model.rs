@@ -454,7 +454,7 @@ pub struct Printer {
     pub media: Media,
     /// Grey from which a dot is white, 1..=254.
     pub threshold: u8,
-    /// Added to the printer's own darkness; 0: as the printer is set.
+    /// ZPL: added to the printer's own darkness; EPL and TSPL: the step; 0: as the printer is set.
     pub darkness: i8,
     /// Inches per second; 0: as the printer is set.
     pub speed: u8,
@@ -463,6 +463,8 @@ pub struct Printer {
     /// After each label; as the printer is set when not written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_label: Option<AfterLabel>,
+    /// How many of each page of an order come out.
+    pub copies: u8,
     /// Printer for labels that are proven not started here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
@@ -698,6 +700,7 @@ impl Default for Printer {
             speed: 0,
             offset: [0.0, 0.0],
             after_label: None,
+            copies: 1,
             fallback: None,
             overrides: Vec::new(),
         }

@@ -523,6 +523,7 @@ fn printer(s: &mut Section<'_>) -> Printer {
         speed: s.int("speed", default.speed, 0..=14),
         offset,
         after_label: s.opt_word("after_label"),
+        copies: s.int("copies", default.copies, 1..=20),
         fallback: s.opt_text("fallback"),
         overrides: s.list("overrides", |s| {
             let over = PrinterOverride {

@@ -52,6 +52,8 @@ pub struct Job {
     pub of: u16,
     /// Now; used for file names.
     pub at: Timestamp,
+    /// How many of it, 1 or more.
+    pub copies: u8,
     /// The page itself.
     pub content: PageBytes,
 }
@@ -338,7 +340,8 @@ impl Printer {
         let to_file = matches!(self.settings.connection, Connection::File(_));
         match &job.content {
             PageBytes::Raw { language, bytes } if to_file || *language == speaks => {
-                Ok((*language, bytes.clone(), self.settings.media_dots()))
+                let bytes = bytes.repeat(job.copies.into());
+                Ok((*language, bytes, self.settings.media_dots()))
             }
             PageBytes::Raw { language, .. } => Err((
                 Code::ConfigInvalid,
@@ -353,7 +356,10 @@ impl Printer {
                 "png is only for file: printers".to_owned(),
             )),
             PageBytes::Picture(page) => {
-                let options = Options::from(&self.settings);
+                let options = Options {
+                    copies: job.copies,
+                    ..Options::from(&self.settings)
+                };
                 let (page, size) = (page.clone(), (page.width, page.height));
                 let most = self.uncompressed_most();
                 let encoded = spawn_blocking(move || encode(speaks, &page, options, most)).await;
@@ -381,14 +387,15 @@ impl Printer {
             Ok(line) => line,
             Err(detail) => return offline(detail),
         };
-        self.deliver_by(line, language, &page, size, on_first).await
+        self.deliver_by(line, language, (&page, job.copies), size, on_first)
+            .await
     }
 
     async fn deliver_by(
         &self,
         mut line: Line,
         language: Language,
-        page: &[u8],
+        (page, copies): (&[u8], u8),
         size: Dots,
         on_first: impl FnOnce() + Send,
     ) -> PrintOutcome {
@@ -425,7 +432,8 @@ impl Printer {
                 });
         let (after, broken) = match (&sent, protocol, &before) {
             (SendEnd::All, Some(protocol), Some(_)) => {
-                self.confirm(&mut line, protocol, counted_before).await
+                self.confirm(&mut line, protocol, counted_before, copies)
+                    .await
             }
             (SendEnd::All, _, None) => (self.device_after(&line).await, None),
             _ => (After::NotAsked, None),
@@ -449,6 +457,7 @@ impl Printer {
             taken,
             sent,
             counted_before,
+            copies,
             after,
             line: end,
         });
@@ -659,16 +668,14 @@ impl Printer {
         line: &mut Line,
         protocol: Protocol,
         counted_before: Option<u64>,
+        copies: u8,
     ) -> (After, Option<String>) {
-        let deadline = Instant::now() + self.limits.confirm;
+        let patience = self.limits.confirm * u32::from(copies);
+        let deadline = Instant::now() + patience;
         if protocol.tells_by_itself() {
-            let heard = line
-                .hear(self.limits.confirm, MOST, |heard| {
-                    protocol.is_settled(heard)
-                })
-                .await;
-            match heard {
-                Heard::Bytes(heard) if protocol.is_settled(&heard) => {
+            let is_settled = |heard: &[u8]| protocol.is_settled(heard, copies);
+            match line.hear(patience, MOST, is_settled).await {
+                Heard::Bytes(heard) if is_settled(&heard) => {
                     if let Some(seen) = protocol.parse(&heard) {
                         return (After::Seen(seen), None);
                     }
@@ -682,7 +689,8 @@ impl Printer {
                 Err(cause) => return (After::Quiet, Some(cause)),
                 Ok(None) => After::Quiet,
                 Ok(Some(seen)) => {
-                    let is_out = counted_before.is_some_and(|before| seen.counter > Some(before));
+                    let is_out = counted_before
+                        .is_some_and(|before| seen.counter >= Some(before + u64::from(copies)));
                     let is_idle = counted_before.is_none() && !seen.busy;
                     if is_out || is_idle || seen.code.is_some() {
                         return (After::Seen(seen), None);
@@ -958,6 +966,7 @@ fn judge_unsent(sent: SendEnd) -> PrintOutcome {
         taken: 0,
         sent,
         counted_before: None,
+        copies: 1,
         after: After::NotAsked,
         line: LineEnd::Open,
     })

@@ -37,7 +37,7 @@ pub fn hear(answer: &[u8]) -> usize {
         .filter_map(status::Protocol::of)
         .filter(|protocol| {
             let _ = protocol.is_complete(answer, true);
-            let _ = protocol.is_settled(answer);
+            let _ = protocol.is_settled(answer, 2);
             let _ = protocol.parse_why(answer);
             protocol.parse(answer).is_some()
         })

@@ -413,15 +413,17 @@ pub struct Settings {
     pub media_mm: (f64, f64),
     /// Gray from which a dot stays white, 0..=255; used when the label is drawn, not here.
     pub threshold: u8,
-    /// Absolute darkness, in the language's own steps (ZPL 0..=30, EPL and TSPL 0..=15);
+    /// Darkness: ZPL adds it to the printer's own (-30..=30), EPL and TSPL take it as the step (1..=15);
     /// `None` leaves the printer's own setting.
-    pub darkness: Option<u8>,
+    pub darkness: Option<i8>,
     /// Inches per second; `None` leaves the printer's own setting.
     pub speed: Option<u8>,
     /// Moves the picture right and down (negative: left and up), millimetres.
     pub offset_mm: (f64, f64),
     /// What happens when a label is out; `None` leaves the printer's own setting (ESC/POS: cut).
     pub after_label: Option<AfterLabel>,
+    /// How many of each page of an order come out, 1 or more; tickets come once.
+    pub copies: u8,
     /// ZPL pictures as `:Z64:` (a third of the bytes; some clones do not know it).
     pub z64: bool,
     /// Another printer for labels that are proven not started; used by the station.
@@ -444,6 +446,7 @@ impl Settings {
             speed: None,
             offset_mm: (0.0, 0.0),
             after_label: None,
+            copies: 1,
             z64: false,
             fallback: None,
             limits: Limits::default(),
@@ -473,6 +476,15 @@ impl Settings {
             Language::Auto if matches!(self.connection, Connection::Serial { .. }) => Err(wrong(
                 "a serial port does not say what is behind it; set its language".to_owned(),
             )),
+            Language::Png | Language::Auto if to_file && self.copies > 1 => Err(wrong(
+                "a picture file needs no copies; leave copies out".to_owned(),
+            )),
+            Language::Epl | Language::Tspl if self.darkness.is_some_and(|d| d < 0) => {
+                Err(wrong(format!(
+                    "{} knows no less darkness than its own, only steps from 1 to 15",
+                    self.language.as_str()
+                )))
+            }
             Language::BrotherQl if self.dpi != brother_ql::DPI => Err(wrong(format!(
                 "Brother QL heads have {} dpi; this one is set to {}",
                 brother_ql::DPI,
@@ -653,6 +665,20 @@ mod tests {
                 "300 dpi",
             ),
             (with("usb", Language::BrotherQl, 300, usual), "102 x 152"),
+            (
+                Settings {
+                    copies: 2,
+                    ..with("file:x", Language::Auto, 203, usual)
+                },
+                "leave copies out",
+            ),
+            (
+                Settings {
+                    darkness: Some(-3),
+                    ..with("usb", Language::Tspl, 203, usual)
+                },
+                "steps from 1 to 15",
+            ),
         ] {
             let said = settings.check().unwrap_err().to_string();
             assert!(said.contains(says), "{said}");

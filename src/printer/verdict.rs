@@ -53,6 +53,8 @@ pub(crate) struct Course {
     pub sent: SendEnd,
     /// The label counter before, where it may be compared: the printer was idle then.
     pub counted_before: Option<u64>,
+    /// How many labels are to come out.
+    pub copies: u8,
     /// The printer's word afterwards.
     pub after: After,
     /// The end of the line.
@@ -74,7 +76,7 @@ pub(crate) fn judge(course: Course) -> PrintOutcome {
             counter: Some(now), ..
         }),
     ) = (course.counted_before, &course.after)
-        && *now > before
+        && *now >= before + u64::from(course.copies)
         && course.sent == SendEnd::All
     {
         return PrintOutcome::Printed {
@@ -130,6 +132,7 @@ mod tests {
             taken: 100,
             sent: SendEnd::All,
             counted_before: None,
+            copies: 1,
             after: After::NotAsked,
             line: LineEnd::Closed,
         }
@@ -211,6 +214,23 @@ mod tests {
         };
         assert_eq!(
             judge(counted),
+            PrintOutcome::Printed {
+                proof: Proof::Confirmed
+            }
+        );
+    }
+
+    #[test]
+    fn the_first_of_two_copies_does_not_confirm_both() {
+        let stopped = |counter| Course {
+            copies: 2,
+            counted_before: Some(8),
+            after: seen(Some(Code::PrinterMediaOut), Some(counter)),
+            ..course()
+        };
+        assert!(matches!(judge(stopped(9)), PrintOutcome::InDoubt { .. }));
+        assert_eq!(
+            judge(stopped(10)),
             PrintOutcome::Printed {
                 proof: Proof::Confirmed
             }

@@ -516,10 +516,11 @@ fn printer_settings(config: &model::Printer) -> Result<printer::Settings, Compos
         media_mm: (config.media.width_mm, config.media.height_mm),
         threshold: config.threshold,
         // Zero is the file's word for "as the printer is set".
-        darkness: u8::try_from(config.darkness).ok().filter(|d| *d > 0),
+        darkness: (config.darkness != 0).then_some(config.darkness),
         speed: (config.speed > 0).then_some(config.speed),
         offset_mm: (config.offset[0], config.offset[1]),
         after_label,
+        copies: config.copies,
         fallback: config.fallback.as_deref().map(Into::into),
         ..printer::Settings::new(config.name.as_str(), connection)
     };

@@ -188,7 +188,7 @@ async fn document(
         PageBytes::Raw {
             language: spoken,
             bytes,
-        } if *spoken == language => return Ok((raw, bytes.clone())),
+        } if *spoken == language => return Ok((raw, bytes.repeat(job.copies.into()))),
         PageBytes::Raw {
             language: spoken, ..
         } => {
@@ -203,7 +203,10 @@ async fn document(
         }
         PageBytes::Picture(picture) => picture,
     };
-    let mut options = Options::from(settings);
+    let mut options = Options {
+        copies: job.copies,
+        ..Options::from(settings)
+    };
     let (mime, language) = match language {
         Language::Pwg if takes("image/pwg-raster") => {
             let types: Vec<&str> = printer

@@ -24,7 +24,7 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
         let _ = write!(out, "{text}\r\n"); // memory takes every byte
     };
     if let Some(darkness) = options.darkness {
-        line(format_args!("D{}", darkness.min(15)));
+        line(format_args!("D{}", darkness.clamp(0, 15)));
     }
     if let Some(speed) = options.speed {
         line(format_args!("S{}", speed.clamp(1, 6)));
@@ -42,7 +42,7 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     for row in inverted_rows(page) {
         out.extend_from_slice(&row);
     }
-    out.extend_from_slice(b"\r\nP1,1\r\n");
+    out.extend_from_slice(format!("\r\nP1,{}\r\n", options.copies).as_bytes());
     out
 }
 

@@ -21,8 +21,9 @@ use std::borrow::Cow;
 pub struct Options {
     /// Dots per inch of the head.
     pub dpi: u16,
-    /// Darkness in the language's steps; `None`: as the printer is set.
-    pub darkness: Option<u8>,
+    /// Darkness: ZPL adds it to the printer's own (-30..=30), EPL and TSPL take it as the step (1..=15);
+    /// `None`: as the printer is set.
+    pub darkness: Option<i8>,
     /// Inches per second; `None`: as the printer is set.
     pub speed: Option<u8>,
     /// What happens when the label is out; `None`: as the printer is set.
@@ -35,6 +36,8 @@ pub struct Options {
     pub media_mm: (f64, f64),
     /// PWG raster: a byte for each dot, for printers that take no 1-bit pictures.
     pub gray: bool,
+    /// How many of it come out, 1 or more; a picture file is one whatever this says.
+    pub copies: u8,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             z64: false,
             media_mm: (100.0, 150.0),
             gray: false,
+            copies: 1,
         }
     }
 }
@@ -66,18 +70,20 @@ impl From<&Settings> for Options {
             z64: s.z64,
             media_mm: s.media_mm,
             gray: false,
+            copies: 1,
         }
     }
 }
 
-/// One page in `language`; `Auto` has no bytes of its own and is a picture file.
+/// One page in `language`, `copies` times; `Auto` has no bytes of its own and is a picture file.
 pub fn encode(language: Language, page: &Bitmap, options: &Options) -> Vec<u8> {
     match language {
         Language::Zpl => zpl::encode(page, options),
         Language::Epl => epl::encode(page, options),
         Language::Tspl => tspl::encode(page, options),
-        Language::Escpos => escpos::encode(page, options),
-        Language::BrotherQl => brother_ql::encode(page, options),
+        // These have no command for it.
+        Language::Escpos => escpos::encode(page, options).repeat(options.copies.into()),
+        Language::BrotherQl => brother_ql::encode(page, options).repeat(options.copies.into()),
         Language::Pwg => pwg::encode(page, options),
         Language::Pdf => pdf::encode(page, options),
         Language::Png | Language::Auto => png::encode(page, options),

@@ -10,7 +10,7 @@ use flate2::write::ZlibEncoder;
 use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref};
 use std::io::Write as _;
 
-/// The page as a PDF of one page.
+/// The page as a PDF: one page, or as many as copies.
 pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     let page = moved(page, options.offset);
     let page = page.as_ref();
@@ -24,16 +24,21 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     let (width, height) = (points(page.width), points(page.height));
     let size = |dots: u32| i32::try_from(dots).unwrap_or(i32::MAX);
 
-    let [catalog, pages, sheet, picture, content] = [1, 2, 3, 4, 5].map(Ref::new);
+    let [catalog, pages, picture, content] = [1, 2, 3, 4].map(Ref::new);
+    let sheets = (5..).take(options.copies.into()).map(Ref::new);
     let mut pdf = Pdf::new();
     pdf.catalog(catalog).pages(pages);
-    pdf.pages(pages).kids([sheet]).count(1);
-    let mut one = pdf.page(sheet);
-    one.media_box(Rect::new(0.0, 0.0, width, height))
-        .parent(pages)
-        .contents(content);
-    one.resources().x_objects().pair(Name(b"P"), picture);
-    one.finish();
+    pdf.pages(pages)
+        .kids(sheets.clone())
+        .count(options.copies.into());
+    for sheet in sheets {
+        let mut one = pdf.page(sheet);
+        one.media_box(Rect::new(0.0, 0.0, width, height))
+            .parent(pages)
+            .contents(content);
+        one.resources().x_objects().pair(Name(b"P"), picture);
+        one.finish();
+    }
     let mut image = pdf.image_xobject(picture, &data);
     image.filter(Filter::FlateDecode);
     image.width(size(page.width));

@@ -16,12 +16,11 @@ const MOST: usize = 128;
 /// Most rows that one count of rows says.
 const MOST_ROWS: u8 = 255;
 
-/// The page as a PWG raster file of one page.
+/// The page as a PWG raster file: one page, or as many as copies.
 pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     let page = moved(page, options.offset);
     let page = page.as_ref();
-    let mut out = b"RaS2".to_vec();
-    out.extend_from_slice(&header(page, options));
+    let mut out = header(page, options).to_vec();
     let rows = |y: u32| -> Vec<u8> {
         if options.gray {
             (0..page.width)
@@ -43,7 +42,7 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
         pack(&rows(y), &mut out);
         y += 1 + u32::from(same);
     }
-    out
+    [b"RaS2".to_vec(), out.repeat(options.copies.into())].concat()
 }
 
 fn header(page: &Bitmap, options: &Options) -> [u8; HEADER] {

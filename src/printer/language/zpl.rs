@@ -29,10 +29,11 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     let stride = page.stride();
     let total = u64::from(stride) * u64::from(page.height);
     let mut out = String::new();
-    if let Some(darkness) = options.darkness {
-        let _ = write!(out, "~SD{:02}", darkness.min(30));
-    }
     out.push_str("^XA^JZN^PON^PMN^LRN^LH0,0");
+    if let Some(darkness) = options.darkness {
+        // Added to the printer's own setting, never to what an earlier label added.
+        let _ = write!(out, "^MD{}", darkness.clamp(-30, 30));
+    }
     match options.after_label {
         Some(AfterLabel::TearOff) => out.push_str("^MMT"),
         Some(AfterLabel::Peel) => out.push_str("^MMP"),
@@ -52,7 +53,7 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     } else {
         acs(page, &mut out);
     }
-    out.push_str("^FS^PQ1,0,1,N^XZ\n");
+    let _ = writeln!(out, "^FS^PQ{},0,1,N^XZ", options.copies);
     out.into_bytes()
 }
 
@@ -174,15 +175,14 @@ mod tests {
     fn settings_are_only_sent_when_set() {
         let page = Bitmap::new_white(8, 1);
         let plain = String::from_utf8(encode(&page, &Options::default())).unwrap();
-        assert!(!plain.contains("~SD") && !plain.contains("^PR") && !plain.contains("^MM"));
+        assert!(!plain.contains("^MD") && !plain.contains("^PR") && !plain.contains("^MM"));
         let set = Options {
-            darkness: Some(99),
+            darkness: Some(-99),
             speed: Some(4),
             after_label: Some(AfterLabel::Peel),
             ..Options::default()
         };
         let text = String::from_utf8(encode(&page, &set)).unwrap();
-        assert!(text.starts_with("~SD30^XA"), "{text}");
-        assert!(text.contains("^MMP^PR4"), "{text}");
+        assert!(text.contains("^MD-30^MMP^PR4"), "{text}");
     }
 }

@@ -14,18 +14,22 @@ const COMPLETED: u8 = 1;
 const FAILED: u8 = 2;
 const TURNED_OFF: u8 = 4;
 
-/// Whether nothing more is to be waited for after a label: it is out, or it will not come out.
-pub(super) fn is_settled(heard: &[u8]) -> bool {
-    frames(heard).any(|frame| matches!(frame.get(18), Some(&(COMPLETED | FAILED | TURNED_OFF))))
+/// Whether nothing more is to be waited for after so many labels: they are out, or will not come out.
+pub(super) fn is_settled(heard: &[u8], labels: u8) -> bool {
+    completed(heard) >= labels.into()
+        || frames(heard).any(|frame| matches!(frame.get(18), Some(&(FAILED | TURNED_OFF))))
 }
 
-/// The newest state that is told; `counter` 1 when a label was completed meanwhile.
+/// The newest state that is told; `counter`: how many labels were completed meanwhile, if any.
 pub(super) fn parse(heard: &[u8]) -> Option<Seen> {
     let mut seen = state(frames(heard).last()?);
-    if frames(heard).any(|frame| frame.get(18) == Some(&COMPLETED)) {
-        seen.counter = Some(1);
-    }
+    seen.counter = Some(completed(heard)).filter(|labels| *labels > 0);
     Some(seen)
+}
+
+fn completed(heard: &[u8]) -> u64 {
+    let completed = frames(heard).filter(|frame| frame.get(18) == Some(&COMPLETED));
+    completed.count() as u64
 }
 
 fn frames(heard: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -117,7 +121,9 @@ mod tests {
             frame(&[(18, 6)]),
         ]
         .concat();
-        assert!(!is_settled(&heard[..32]) && is_settled(&heard[..64]));
+        assert!(!is_settled(&heard[..32], 1) && is_settled(&heard[..64], 1));
+        assert!(!is_settled(&heard, 2));
+        assert!(is_settled(&[&heard[..], &heard[..]].concat(), 2));
         let seen = parse(&heard).unwrap();
         assert_eq!((seen.counter, seen.busy, seen.code), (Some(1), false, None));
         let tape = Stock::Tape {

@@ -168,9 +168,9 @@ impl Protocol {
         self == Self::BrotherQl
     }
 
-    /// Of what the printer told by itself: nothing more is to be waited for.
-    pub fn is_settled(self, heard: &[u8]) -> bool {
-        self == Self::BrotherQl && brother_ql::is_settled(heard)
+    /// Of what the printer told by itself about so many labels: nothing more is to be waited for.
+    pub fn is_settled(self, heard: &[u8], labels: u8) -> bool {
+        self == Self::BrotherQl && brother_ql::is_settled(heard, labels)
     }
 
     /// Whether nothing more is to be waited for.
@@ -215,7 +215,7 @@ mod tests {
                 let _ = protocol.is_complete(&answer, true);
                 let _ = protocol.parse(&answer);
                 let _ = protocol.parse_why(&answer);
-                let _ = protocol.is_settled(&answer);
+                let _ = protocol.is_settled(&answer, 1);
                 let _ = protocol.parse_warnings(&answer);
                 let _ = protocol.parse_wear(&answer);
             }

@@ -137,7 +137,12 @@ impl Reader {
                 let mut part = || parts.next().and_then(|p| p.parse().ok()).unwrap_or(0);
                 self.origin = (part(), part());
             }
-            [b'P', b'0'..=b'9', ..] => self.print(number(1).unwrap_or(1), events),
+            // So many, each so often.
+            [b'P', b'0'..=b'9', ..] => {
+                let copies = text.split(',').nth(1).and_then(|n| n.trim().parse().ok());
+                let copies = copies.unwrap_or(1u32);
+                self.print(number(1).unwrap_or(1u32).saturating_mul(copies), events);
+            }
             [b'S' | b'D' | b'Q' | b'O' | b'Z' | b'I' | b'J' | b'U', ..] => {}
             _ => {
                 let shown = text.chars().take(20).collect::<String>();
