@@ -193,7 +193,7 @@ impl Crowd {
 /// The crowd's own process: until its input ends, 200 clients that never finish a head or a body, and
 /// four that send 10 MB where 64 KiB are allowed.
 async fn crowd(web: &str, token: &str) {
-    rustix::process::nice(19).unwrap();
+    rustix::process::setpriority_process(None, 19).unwrap();
     let head = |length: usize| {
         format!(
             "POST /api/scan HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\

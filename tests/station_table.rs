@@ -88,7 +88,10 @@ fn a_printer_that_is_off_for_a_week_costs_nothing_more_each_day_and_prints_every
             world.run();
         }
         // What the station holds, as long as its description is.
-        days.push((world.carried_out - before, format!("{:?}", world.station).len()));
+        days.push((
+            world.carried_out - before,
+            format!("{:?}", world.station).len(),
+        ));
     }
     println!("effects outside and size after each day: {days:?}");
     let (steps, sizes): (Vec<usize>, Vec<usize>) = days.into_iter().unzip();

@@ -242,10 +242,10 @@ impl Schedule {
                 unreachable: true,
                 ..
             } => {
-                job.failures = job.failures.saturating_add(1);
                 let answered_others = self.systems[job.system].reached > Some(since);
                 if answered_others && !looked {
                     // Others got through meanwhile: it is this job's own trouble.
+                    job.failures = job.failures.saturating_add(1);
                     job.next = now.plus(self.wait(*after, job.failures));
                     job.firm = after.is_some();
                 } else {

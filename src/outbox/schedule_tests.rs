@@ -191,6 +191,40 @@ fn one_bad_job_does_not_keep_its_system_from_the_others() {
 }
 
 #[test]
+fn what_failed_while_the_system_was_away_does_not_count_against_the_job() {
+    let mut s = schedule(2);
+    s.observe(&order("a", &["consignment"]), Mono(0));
+    let mut now = 0;
+    for _ in 0..10 {
+        while s.due(Mono(now)).is_empty() {
+            now += S;
+        }
+        land(&mut s, "a", 1, &retry(true, None), Mono(now));
+    }
+    for id in ["b", "c"] {
+        s.observe(&order(id, &["consignment"]), Mono(now));
+    }
+    // It is back: "b" is let through, and with it all that wait.
+    loop {
+        now += S;
+        match names(&s.due(Mono(now))).as_slice() {
+            [] => {}
+            [("b", 1)] => break,
+            _ => land(&mut s, "a", 1, &retry(true, None), Mono(now)),
+        }
+    }
+    land(&mut s, "b", 1, &done(), Mono(now));
+    // "a" flies on a line that was cut before, while another one gets through.
+    let flying = s.due(Mono(now));
+    assert_eq!(flying.len(), 2);
+    now += 1;
+    land(&mut s, "c", 1, &done(), Mono(now));
+    land(&mut s, "a", 1, &retry(true, None), Mono(now));
+    let next = s.orders[&OrderId::from("a")].jobs[0].next;
+    assert!(next <= Mono(now + 2 * S), "{next:?} of {now}");
+}
+
+#[test]
 fn an_outage_of_one_system_does_not_touch_another() {
     let mut s = schedule(4);
     s.observe(&order("a", &["consignment", "csv"]), Mono(0));

@@ -5,6 +5,7 @@ use crate::web::port::Station;
 use crate::web::{Context, Settings, api, page, token};
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -32,6 +33,9 @@ const HEAD: usize = 16 * 1024;
 const HEADERS: usize = 64;
 /// A client that does not take our bytes for so long is cut off, in milliseconds.
 const STALLED_MS: u32 = 30_000;
+/// Whoever sends too much, or has no key, waits so long for the refusal: asking for it over and over costs
+/// the station nothing, and keys cannot be tried by the thousand.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(250);
 /// After a failed accept (out of file handles): do not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -235,7 +239,18 @@ async fn connection<S>(
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        router.call(request.map(Body::new))
+        let answered = router.call(request.map(Body::new));
+        async move {
+            let answer = answered.await;
+            let status = answer.as_ref().map(|answer| answer.status());
+            if matches!(
+                status,
+                Ok(StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNAUTHORIZED)
+            ) {
+                tokio::time::sleep(REFUSAL_PAUSE).await;
+            }
+            answer
+        }
     });
     let mut served = std::pin::pin!(
         http1::Builder::new()
