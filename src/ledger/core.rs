@@ -6,9 +6,9 @@
 
 use crate::domain::{Order, OrderId, Record, Timestamp};
 use crate::ledger::commit::Reply;
+use crate::ledger::entry::Entry;
 use crate::ledger::error::LedgerError;
-use crate::ledger::frame;
-use crate::ledger::index::{Index, IndexError, MAX_KEY, caught};
+use crate::ledger::index::{Index, IndexError, caught};
 use crate::ledger::{Settings, ballast};
 use crate::system::durable;
 use crate::system::lock::DirLock;
@@ -25,56 +25,6 @@ pub(crate) fn stopwatch() -> impl Fn() -> Duration + Send + Sync + 'static {
     )]
     let start = std::time::Instant::now();
     move || start.elapsed()
-}
-
-/// A record in the journal: still owed something, or not yet safe elsewhere.
-#[derive(Clone)]
-pub(crate) struct Entry {
-    pub record: Arc<Record>,
-    pub payload: Arc<[u8]>,
-    pub open: bool,
-    /// Its line is in the archive, durably.
-    pub archived: bool,
-    /// A checkpoint has it: a closed record may leave the journal.
-    pub settled: bool,
-    aliases: Vec<String>,
-}
-
-impl Entry {
-    pub fn new(record: Arc<Record>, payload: Arc<[u8]>) -> Self {
-        let aliases = match &*record {
-            Record::Order(order) => order.aliases(),
-            _ => Vec::new(),
-        };
-        Self {
-            open: record.is_open(),
-            record,
-            payload,
-            archived: false,
-            settled: false,
-            aliases,
-        }
-    }
-
-    pub fn order(&self) -> Option<&Order> {
-        match &*self.record {
-            Record::Order(order) => Some(order),
-            _ => None,
-        }
-    }
-
-    pub fn has_alias(&self, alias: &str) -> bool {
-        self.aliases.iter().any(|a| a == alias)
-    }
-
-    /// It must stay in the journal.
-    pub fn stays(&self) -> bool {
-        self.open || !self.settled
-    }
-
-    pub fn framed_len(&self) -> u64 {
-        frame::framed_len(self.payload.len())
-    }
 }
 
 /// What was let in for a key, durable or still in the queue.
@@ -461,29 +411,6 @@ impl State {
                     IndexState::Opening | IndexState::Filling => false,
                 })
     }
-}
-
-/// Checks that a record can be kept and read back, and makes its entry.
-pub(crate) fn entry(record: Record) -> Result<(String, Entry), LedgerError> {
-    let key = record.key();
-    let unfit = |why| LedgerError::Unfit {
-        what: key.clone(),
-        why,
-    };
-    if key.len() > MAX_KEY || key.contains('\0') {
-        return Err(unfit("its name is too long or has a zero byte"));
-    }
-    let payload = serde_json::to_vec(&record).map_err(|_| unfit("it has no JSON form"))?;
-    if payload.len() > frame::MAX_PAYLOAD {
-        return Err(unfit("it is too long"));
-    }
-    // What cannot be read back must not be acknowledged (a number that JSON has no word for).
-    if payload.windows(4).any(|w| w == b"null")
-        && !serde_json::from_slice::<Record>(&payload).is_ok_and(|back| back == record)
-    {
-        return Err(unfit("it does not survive its JSON form"));
-    }
-    Ok((key, Entry::new(Arc::new(record), payload.into())))
 }
 
 /// The act a record is about.

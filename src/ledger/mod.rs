@@ -25,6 +25,7 @@ mod ballast;
 mod check;
 mod commit;
 mod core;
+mod entry;
 mod error;
 mod frame;
 mod index;
@@ -170,7 +171,7 @@ impl Ledger {
         }
         let mut entries = Vec::with_capacity(records.len());
         for record in records {
-            match core::entry(record) {
+            match entry::entry(record) {
                 Ok(entry) => entries.push(entry),
                 Err(error) => return Commit::resolved(Err(error)),
             }

@@ -1,7 +1,8 @@
 //! Look-ups: live set and index together, for each order whichever has the higher sequence.
 
-use crate::domain::{Order, OrderId, State, Timestamp};
+use crate::domain::{Order, OrderId, State};
 use crate::ledger::core::{Core, IndexState};
+use crate::ledger::entry::Alias;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -42,13 +43,13 @@ pub struct Query {
 pub(crate) fn find(core: &Core, alias: &str) -> Found {
     // The index first: an order that leaves the journal in between is then seen twice, not never.
     let indexed = core.with_index(|index| index.find(alias, SAME_ALIAS));
+    let wanted = Alias::new(alias);
     let state = core.state();
     let complete = indexed.is_some() && state.index == IndexState::Ready;
     let mut orders: Vec<Order> = state
         .live
         .values()
-        .filter(|e| e.has_alias(alias))
-        .filter_map(|e| e.order())
+        .filter_map(|e| e.known_as(&wanted))
         .take(SAME_ALIAS)
         .cloned()
         .collect();
@@ -92,10 +93,20 @@ pub(crate) fn query(core: &Core, query: &Query) -> Vec<Order> {
         query.state.is_none_or(|state| order.state() == state)
             && text.as_ref().is_none_or(|text| mentions(order, text))
     };
-    let live: HashMap<OrderId, Order> = {
+    let is_after = |order: &Order| {
+        let place = (order.updated, &order.id);
+        let after = after.as_ref();
+        after.is_none_or(|(time, id)| place < (*time, id))
+    };
+    // All that is open may be ten thousand orders: only those that are listed are copied.
+    let (live, chosen) = {
         let state = core.state();
-        let orders = state.live.values().filter_map(|e| e.order());
-        orders.map(|o| (o.id.clone(), o.clone())).collect()
+        let orders = || state.live.values().filter_map(|e| e.order());
+        let live: HashMap<OrderId, u64> = orders().map(|o| (o.id.clone(), o.seq)).collect();
+        let mut chosen: Vec<&Order> = orders().filter(|o| is_after(o) && wanted(o)).collect();
+        chosen.sort_by_key(|o| Reverse((o.updated, &o.id)));
+        let chosen: Vec<Order> = chosen.into_iter().take(limit).cloned().collect();
+        (live, chosen)
     };
     let indexed = core.with_index(|index| {
         let mut orders = Vec::new();
@@ -103,7 +114,7 @@ pub(crate) fn query(core: &Core, query: &Query) -> Vec<Order> {
         for order in index.newest(from).take(LOOKED_AT) {
             let order = order?;
             let live = live.get(&order.id);
-            if live.is_none_or(|live| live.seq < order.seq) && wanted(&order) {
+            if live.is_none_or(|seq| *seq < order.seq) && wanted(&order) {
                 orders.push(order);
                 if orders.len() >= limit {
                     break;
@@ -114,13 +125,8 @@ pub(crate) fn query(core: &Core, query: &Query) -> Vec<Order> {
     });
     let mut orders = indexed.unwrap_or_default();
     let newer: std::collections::HashSet<OrderId> = orders.iter().map(|o| o.id.clone()).collect();
-    let place = |order: &Order| -> (Timestamp, OrderId) { (order.updated, order.id.clone()) };
-    orders.extend(live.into_values().filter(|order| {
-        !newer.contains(&order.id)
-            && after.as_ref().is_none_or(|after| place(order) < *after)
-            && wanted(order)
-    }));
-    orders.sort_by_cached_key(|order| Reverse(place(order)));
+    orders.extend(chosen.into_iter().filter(|o| !newer.contains(&o.id)));
+    orders.sort_by(|a, b| (b.updated, &b.id).cmp(&(a.updated, &a.id)));
     orders.truncate(limit);
     orders
 }

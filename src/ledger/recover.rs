@@ -5,7 +5,8 @@
 //! first and the highest sequence of all three counts for every key (never "the journal wins").
 
 use crate::domain::{Act, AheadDay, Order, Record, Timestamp};
-use crate::ledger::core::{Core, Entry, IndexState, entry};
+use crate::ledger::core::{Core, IndexState};
+use crate::ledger::entry::{Entry, entry};
 use crate::ledger::error::LedgerError;
 use crate::ledger::frame::Header;
 use crate::ledger::index::IndexError;

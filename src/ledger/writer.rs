@@ -3,7 +3,8 @@
 //! Alone in writing the journal and in changing the live set. It never waits for the index: when the
 //! journal is full before a checkpoint has come, closed records are carried along into the next file.
 
-use crate::ledger::core::{Core, Entry, Pending, Stop};
+use crate::ledger::core::{Core, Pending, Stop};
+use crate::ledger::entry::Entry;
 use crate::ledger::error::LedgerError;
 use crate::ledger::frame::Header;
 use crate::ledger::journal::Journal;

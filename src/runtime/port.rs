@@ -395,9 +395,14 @@ impl Port {
                 }
                 Ok(Event::Order(order)) => {
                     self.lately.changed(&order);
+                    if to.receiver_count() == 0 {
+                        continue;
+                    }
                     self.tell_writebacks(&order, &to);
                     (EventKind::Order, documents::order(&order, self.now()))
                 }
+                // A status costs a look at all that is open.
+                Ok(Event::Signal(_)) if to.receiver_count() == 0 => continue,
                 Ok(Event::Signal(signal)) => match self.status().await {
                     Some(mut status) => {
                         status["signal"] = json!(signal.as_str());
@@ -411,7 +416,7 @@ impl Port {
                 }
                 Err(RecvError::Closed) => return,
             };
-            // Nobody may be looking.
+            // Nobody may be looking any more.
             drop(to.send(web::Event { kind, data }));
         }
     }

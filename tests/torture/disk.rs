@@ -18,6 +18,22 @@ pub fn must(command: &str) -> String {
     shell(command).unwrap()
 }
 
+/// Mounts a disk whose power was cut. One that does not mount (its superblock is two sectors, and the power went
+/// between them) is repaired first, as a Pi does at every start (`fsck.repair=yes`); whether it was is said.
+pub fn mount_as_at_boot(image: &Path, at: &Path) -> Result<bool, String> {
+    let (from, to) = (image.display(), at.display());
+    let mount = format!("mount -t ext4 -o loop,noatime {from} {to}");
+    let Err(first) = shell(&mount) else {
+        return Ok(false);
+    };
+    // 1 and 2: repaired.
+    shell(&format!(
+        "e2fsck -fy {from} >/dev/null 2>&1; [ $? -le 2 ] && {mount}"
+    ))
+    .map(|_| true)
+    .map_err(|second| format!("{first}; repaired: {second}"))
+}
+
 /// Runs in a directory with mount points, and one in memory for images.
 pub fn in_rooms(options: &Options, work: impl FnOnce(&Path, &Path) -> bool) -> bool {
     let base = options.dir();

@@ -2,10 +2,10 @@
 //! twice, and compared with what was acknowledged by then. With `--again N` every N-th state is cut a
 //! second time, while the ledger recovers from the first.
 
-use crate::disk::{Logged, MODELS, Replay, blank, in_rooms, must};
+use crate::disk::{Logged, MODELS, Replay, blank, in_rooms, mount_as_at_boot, must};
 use crate::engine::{Report, run_check};
 use crate::fuselog::Ent;
-use crate::util::{Model, Options, Rng, shell};
+use crate::util::{Model, Options, Rng};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -190,8 +190,7 @@ fn inspect(
 ) {
     tally.states += 1;
     let mount = base.join("mnt2");
-    let (from, to) = (image.display(), mount.display());
-    if let Err(error) = shell(&format!("mount -t ext4 -o loop,noatime {from} {to}")) {
+    if let Err(error) = mount_as_at_boot(image, &mount) {
         eprintln!("{what}: {error}");
         tally.does_not_open += 1;
         tally.bad += 1;
@@ -230,5 +229,5 @@ fn inspect(
         }
     };
     tally.bad += u64::from(!good);
-    must(&format!("umount {to}"));
+    must(&format!("umount {}", mount.display()));
 }

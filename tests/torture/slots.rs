@@ -2,10 +2,10 @@
 //! are applied, proved, and rolled back. Every state must have a `current` that is whole and starts,
 //! with a version that is old or new and nothing else, and the next run must come to its end.
 
-use crate::disk::{Logged, MODELS, Replay, blank, in_rooms, must};
+use crate::disk::{Logged, MODELS, Replay, blank, in_rooms, mount_as_at_boot, must};
 use crate::fuselog::Ent;
 use crate::update_world::{CRASHES, PROVES_ITSELF, World, version};
-use crate::util::{Options, Rng, shell};
+use crate::util::{Options, Rng};
 use printstation::update::Ended;
 use printstation::update::policy::Ask;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +15,8 @@ use std::path::Path;
 struct Tally {
     states: u64,
     bad: u64,
+    /// The file system had to be repaired before it was mounted.
+    repaired: u64,
     old: u64,
     new: u64,
 }
@@ -121,8 +123,8 @@ fn cut(options: &Options, base: &Path, memory: &Path) -> bool {
     let mut good = true;
     for (t, name) in tally.iter().zip(MODELS.iter().chain(&["in-recovery"])) {
         println!(
-            "RESULT slots model={name} states={} bad={} starts_old={} starts_new={}",
-            t.states, t.bad, t.old, t.new
+            "RESULT slots model={name} states={} bad={} starts_old={} starts_new={} fsck={}",
+            t.states, t.bad, t.old, t.new, t.repaired
         );
         good &= t.bad == 0 && (t.states > 0 || again == 0);
     }
@@ -174,11 +176,13 @@ fn inspect(
 ) {
     tally.states += 1;
     let mount = base.join("mnt2");
-    let (from, to) = (image.display(), mount.display());
-    if let Err(error) = shell(&format!("mount -t ext4 -o loop,noatime {from} {to}")) {
-        eprintln!("{what}: {error}");
-        tally.bad += 1;
-        return;
+    match mount_as_at_boot(image, &mount) {
+        Ok(repaired) => tally.repaired += u64::from(repaired),
+        Err(error) => {
+            eprintln!("{what}: {error}");
+            tally.bad += 1;
+            return;
+        }
     }
     point(world, &mount);
     let looked = catch_unwind(AssertUnwindSafe(|| {
@@ -232,5 +236,5 @@ fn inspect(
             tally.bad += 1;
         }
     }
-    must(&format!("umount {to}"));
+    must(&format!("umount {}", mount.display()));
 }

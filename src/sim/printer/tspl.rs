@@ -193,7 +193,7 @@ fn size(text: &str, dpi: u32) -> Option<(u32, u32)> {
             clippy::cast_sign_loss,
             reason = "checked before the cast"
         )]
-        (dots.is_finite() && (1.0..100_000.0).contains(&dots)).then(|| dots.round() as u32)
+        (dots.is_finite() && (0.5..100_000.0).contains(&dots)).then(|| dots.round() as u32)
     });
     Some((parts.next()??, parts.next()??))
 }
