@@ -467,10 +467,10 @@ impl<'a> Pages<'a> {
             };
             let matched = carries(&rendered.codes);
             // Only when something is missing, because it costs more than the label did.
-            let is_unsure = !matched && !(job.tracking.is_empty() && !rendered.codes.is_empty());
-            let mut full = match is_unsure {
-                true => self.full_codes(source, &drawn.area, page)?,
-                false => Vec::new(),
+            let is_content = job.tracking.is_empty() && !rendered.codes.is_empty();
+            let mut full = match matched || is_content {
+                true => Vec::new(),
+                false => self.full_codes(source, &drawn.area, page)?,
             };
             let is_lost = !matched && carries(&full);
             full.retain(|code| !rendered.codes.contains(code));
