@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// or of the 512-byte pieces.
 pub const MODELS: [&str; 4] = ["through", "cache-lost", "subset-4k", "subset-512"];
 const BLOCK: usize = 4096;
+/// Blocks of a group: few, so that a small disk has a second one, and in it the copy of the superblock that a
+/// card's file system has many of.
+const GROUP: u32 = 8192;
 
 pub fn must(command: &str) -> String {
     shell(command).unwrap()
@@ -26,9 +29,9 @@ pub fn mount_as_at_boot(image: &Path, at: &Path) -> Result<bool, String> {
     let Err(first) = shell(&mount) else {
         return Ok(false);
     };
-    // 1 and 2: repaired.
+    // From the copy of the superblock that each second group of blocks has. 1 and 2: repaired.
     shell(&format!(
-        "e2fsck -fy {from} >/dev/null 2>&1; [ $? -le 2 ] && {mount}"
+        "e2fsck -fy -B 4096 -b {GROUP} {from} 2>&1; [ $? -le 2 ] && {mount}"
     ))
     .map(|_| true)
     .map_err(|second| format!("{first}; repaired: {second}"))
@@ -57,7 +60,7 @@ pub fn blank(memory: &Path, mib: u64) -> Vec<u8> {
     let size = usize::try_from(mib << 20).unwrap();
     let image = memory.join("mkfs.img");
     must(&format!(
-        "truncate -s {size} {0} && mkfs.ext4 -F -q -b 4096 -J size=4 -E lazy_itable_init=0,lazy_journal_init=0 {0}",
+        "truncate -s {size} {0} && mkfs.ext4 -F -q -b 4096 -g {GROUP} -J size=4 -E lazy_itable_init=0,lazy_journal_init=0 {0}",
         image.display()
     ));
     let bytes = std::fs::read(&image).unwrap();
