@@ -226,6 +226,35 @@ async fn a_printer_without_one_bit_pictures_gets_gray_and_one_without_raster_a_p
 }
 
 #[tokio::test]
+async fn copies_are_pages_of_one_job_and_all_of_them_must_be_counted() {
+    let twice = || Job { copies: 2, ..job() };
+    let server = start(Options::default());
+    let printer = printer_of(server.addr(), Language::Auto);
+    let report = printer.print(twice(), || ()).await;
+    let confirmed = PrintOutcome::Printed {
+        proof: Proof::Confirmed,
+    };
+    assert_eq!(report.outcome, confirmed);
+    let pages = server.pages();
+    assert_eq!((pages.len(), pages[0].sheets), (1, 2));
+    assert_eq!(pages[0].error, None);
+    assert!(pages[0].image == Some(page()));
+
+    // This one counts a PDF as one page, whatever is in it.
+    let server = start(Options {
+        formats: vec!["application/pdf"],
+        ..Options::default()
+    });
+    let report = printer_of(server.addr(), Language::Auto)
+        .print(twice(), || ())
+        .await;
+    let accepted = PrintOutcome::Printed {
+        proof: Proof::Accepted,
+    };
+    assert_eq!(report.outcome, accepted);
+}
+
+#[tokio::test]
 async fn a_queue_that_is_rid_of_a_page_only_accepted_it() {
     let server = start(Options {
         is_queue: true,

@@ -118,7 +118,7 @@ pub(super) async fn print(
         },
         Ok(reply) => {
             let is_queue = printer.texts("cups-version").next().is_some();
-            return follow(target, &limits, &reply, bytes, is_queue).await;
+            return follow(target, &limits, &reply, (bytes, job.copies), is_queue).await;
         }
     };
     Course {
@@ -247,7 +247,7 @@ async fn follow(
     target: &IppTarget,
     limits: &Limits,
     accepted: &Reply,
-    bytes: u64,
+    (bytes, copies): (u64, u8),
     is_queue: bool,
 ) -> Course {
     let accepted_as = |proof: Proof, seen: Option<Seen>| Course {
@@ -263,7 +263,7 @@ async fn follow(
     let Some(id) = accepted.integer("job-id") else {
         return accepted_as(Proof::Sent, None);
     };
-    let deadline = Instant::now() + limits.confirm;
+    let deadline = Instant::now() + limits.confirm * u32::from(copies);
     let mut pause = ASK_AGAIN;
     loop {
         let message = Request::new(Operation::GetJobAttributes, &target.uri())
@@ -276,7 +276,7 @@ async fn follow(
             Err(trouble) => return in_doubt(trouble.detail(), None),
         };
         match status::job(&reply) {
-            Some(Work::Done { counted }) if counted && !is_queue => {
+            Some(Work::Done { counted }) if counted >= copies.into() && !is_queue => {
                 return accepted_as(Proof::Confirmed, Some(Seen::default()));
             }
             Some(Work::Done { .. }) => return accepted_as(Proof::Accepted, None),

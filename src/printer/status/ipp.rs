@@ -103,10 +103,10 @@ fn named(reasons: &[&str]) -> Option<Seen> {
 pub(in crate::printer) enum Work {
     /// Not ended.
     Open,
-    /// Ended well; `counted`: the printer itself counted the page.
+    /// Ended well.
     Done {
-        /// Sheets or sides counted.
-        counted: bool,
+        /// Sheets or sides that the printer itself counted.
+        counted: i32,
     },
     /// It needs a hand, or was given up.
     Stuck(Seen),
@@ -117,7 +117,8 @@ pub(in crate::printer) fn job(reply: &Reply) -> Option<Work> {
     let reasons: Vec<&str> = reply.texts("job-state-reasons").collect();
     let counted = ["job-impressions-completed", "job-media-sheets-completed"]
         .into_iter()
-        .any(|name| reply.integer(name).is_some_and(|count| count > 0));
+        .filter_map(|name| reply.integer(name))
+        .fold(0, i32::max);
     Some(match reply.integer("job-state")? {
         9 => Work::Done { counted },
         7 => Work::Stuck(Seen::stopped(Code::PrinterPaused, "the job was cancelled")),

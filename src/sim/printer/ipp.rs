@@ -45,8 +45,10 @@ pub struct Page {
     pub format: String,
     /// Its bytes.
     pub document: Vec<u8>,
-    /// What is on it, where it was PWG raster.
+    /// What is on the first of it, where it was PWG raster.
     pub image: Option<Bitmap>,
+    /// How many pages it has, where it was PWG raster; else it counts as one.
+    pub sheets: usize,
     /// What could not be read.
     pub error: Option<String>,
 }
@@ -368,7 +370,8 @@ fn answer(machine: &mut Machine, body: &[u8]) -> Vec<u8> {
             if asked.operation == 0x0008 && job.state < 7 {
                 job.state = 7;
             }
-            let counted = usize::from(job.state == 9 && !machine.options.is_queue);
+            let is_counted = job.state == 9 && !machine.options.is_queue;
+            let counted = if is_counted { job.page.sheets } else { 0 };
             let mut attributes = vec![2];
             put(&mut attributes, 0x23, "job-state", &job.state.to_be_bytes());
             put(&mut attributes, 0x44, "job-state-reasons", b"none");
@@ -386,19 +389,22 @@ fn answer(machine: &mut Machine, body: &[u8]) -> Vec<u8> {
 
 impl Machine {
     fn take(&mut self, asked: &Asked) -> usize {
-        let (image, error) = match asked.format.as_str() {
+        let (mut pages, error) = match asked.format.as_str() {
             "image/pwg-raster" => match pwg::read(asked.document) {
-                Ok((image, _)) => (Some(image), None),
-                Err(error) => (None, Some(error)),
+                Ok(pages) => (pages, None),
+                Err(error) => (Vec::new(), Some(error)),
             },
-            _ => (None, None),
+            _ => (Vec::new(), None),
         };
+        let sheets = pages.len().max(1);
+        pages.truncate(1);
         self.jobs.push(PrintJob {
             state: if self.state.is_unfit() { 3 } else { 9 },
             page: Page {
                 format: asked.format.clone(),
                 document: asked.document.to_vec(),
-                image,
+                image: pages.pop(),
+                sheets,
                 error,
             },
         });

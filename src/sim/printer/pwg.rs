@@ -1,6 +1,6 @@
 //! Reads PWG raster into pictures.
 //!
-//! Written from PWG 5102.4: `black_1` (1 = black) and `sgray_8` (0 = black), one page.
+//! Written from PWG 5102.4: `black_1` (1 = black) and `sgray_8` (0 = black).
 
 use super::MOST_ROWS;
 use crate::domain::Bitmap;
@@ -9,12 +9,23 @@ const HEADER: usize = 1796;
 /// Widest page, dots.
 const MOST_WIDTH: usize = 10_000;
 
-/// The first page of a PWG raster file, and its resolution.
+/// The pages of a PWG raster file; there is one at least.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn read(file: &[u8]) -> Result<(Bitmap, u32), String> {
-    let rest = file.strip_prefix(b"RaS2").ok_or("no RaS2")?;
+pub(super) fn read(file: &[u8]) -> Result<Vec<Bitmap>, String> {
+    let mut rest = file.strip_prefix(b"RaS2").ok_or("no RaS2")?;
+    let mut pages = Vec::new();
+    while pages.is_empty() || !rest.is_empty() {
+        let (page, after) = page(rest)?;
+        pages.push(page);
+        rest = after;
+    }
+    Ok(pages)
+}
+
+/// One page, and what follows it.
+fn page(rest: &[u8]) -> Result<(Bitmap, &[u8]), String> {
     let (header, data) = rest.split_at_checked(HEADER).ok_or("half a header")?;
     if !header.starts_with(b"PwgRaster\0") {
         return Err("the header is not PwgRaster".to_owned());
@@ -38,8 +49,8 @@ pub(super) fn read(file: &[u8]) -> Result<(Bitmap, u32), String> {
         return Err(format!("{width} x {height} dots"));
     }
     let mut page = Bitmap::new_white(u32::try_from(width).unwrap_or(0), height);
-    let mut bytes = data.iter().copied();
-    let mut next = || bytes.next().ok_or("the rows end early");
+    let mut bytes = data.iter();
+    let mut next = || bytes.next().copied().ok_or("the rows end early");
     let mut y = 0;
     while y < height {
         let times = u32::from(next()?) + 1;
@@ -76,8 +87,5 @@ pub(super) fn read(file: &[u8]) -> Result<(Bitmap, u32), String> {
         }
         y += times;
     }
-    if bytes.next().is_some() {
-        return Err("bytes after the page".to_owned());
-    }
-    Ok((page, number(276)))
+    Ok((page, bytes.as_slice()))
 }
