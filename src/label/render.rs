@@ -467,12 +467,15 @@ impl<'a> Pages<'a> {
             };
             let matched = carries(&rendered.codes);
             // Only when something is missing, because it costs more than the label did.
-            let is_content = job.tracking.is_empty() && !rendered.codes.is_empty();
-            let mut full = match matched || is_content {
-                true => Vec::new(),
-                false => self.full_codes(source, &drawn.area, page)?,
+            let is_missing = match job.tracking.is_empty() {
+                true => rendered.codes.is_empty(),
+                false => !matched,
             };
-            let is_lost = !matched && carries(&full);
+            let mut full = match is_missing {
+                true => self.full_codes(source, &drawn.area, page)?,
+                false => Vec::new(),
+            };
+            let is_lost = carries(&full);
             full.retain(|code| !rendered.codes.contains(code));
             if !full.is_empty() {
                 let texts: Vec<&str> = full.iter().map(|code| code.text.as_str()).collect();

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Scans looked back at. Enough for a 95th percentile, few enough to be of today.
 const WINDOW: usize = 200;
 
-/// Newest orders that are asked after a start: each costs the index some memory.
+/// Newest orders that are asked after a start: enough for the first percentiles.
 const LOOKED_BACK: usize = 64;
 
 /// What was seen to happen, for `status`.

@@ -152,7 +152,7 @@ impl Station {
         running.stage_since = now.mono;
         let text = running.act.text.clone();
         let id = OrderId(text.to_string());
-        let (accounts, texts) = match (account, named_order(&id)) {
+        let (accounts, texts) = match (account, named_order(id.as_str())) {
             // `ORDER-ss:<account>:<id>` names exactly one Starshipit order.
             (_, Some((account, order_id))) if self.knows_account(&account) => {
                 let named = OrderId::starshipit(&account, order_id);
@@ -366,12 +366,10 @@ pub(super) fn goes_by(order: &Order, name: &str) -> bool {
     {
         return true;
     }
-    // Asked of each of perhaps ten thousand orders: a name of another kind costs nothing here.
-    name.starts_with("ss:")
-        && named_order(&OrderId(name.to_owned())).is_some_and(|(account, order_id)| {
-            account.0.eq_ignore_ascii_case(&order.account.0)
-                && order.remote_ids().any(|id| id == order_id)
-        })
+    named_order(name).is_some_and(|(account, order_id)| {
+        account.0.eq_ignore_ascii_case(&order.account.0)
+            && order.remote_ids().any(|id| id == order_id)
+    })
 }
 
 fn is_tail(name: &str, uuid: &str) -> bool {
@@ -380,8 +378,8 @@ fn is_tail(name: &str, uuid: &str) -> bool {
 }
 
 /// `ss:<account>:<order_id>`, as an ORDER barcode names an order.
-pub(super) fn named_order(id: &OrderId) -> Option<(AccountName, i64)> {
-    let (account, order_id) = id.as_str().strip_prefix("ss:")?.rsplit_once(':')?;
+pub(super) fn named_order(name: &str) -> Option<(AccountName, i64)> {
+    let (account, order_id) = name.strip_prefix("ss:")?.rsplit_once(':')?;
     Some((AccountName(account.to_owned()), order_id.parse().ok()?))
 }
 

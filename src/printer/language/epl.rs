@@ -23,8 +23,8 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     let mut line = |text: std::fmt::Arguments<'_>| {
         let _ = write!(out, "{text}\r\n"); // memory takes every byte
     };
-    if let Some(darkness) = options.darkness {
-        line(format_args!("D{}", darkness.clamp(0, 15)));
+    if let Some(step) = options.darkness_step() {
+        line(format_args!("D{step}"));
     }
     if let Some(speed) = options.speed {
         line(format_args!("S{}", speed.clamp(1, 6)));
@@ -42,7 +42,7 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     for row in inverted_rows(page) {
         out.extend_from_slice(&row);
     }
-    out.extend_from_slice(format!("\r\nP1,{}\r\n", options.copies).as_bytes());
+    let _ = write!(out, "\r\nP1,{}\r\n", options.copies);
     out
 }
 

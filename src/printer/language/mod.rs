@@ -56,6 +56,14 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Darkness of languages that know steps only. Less than the printer's own (refused where the language is
+    /// configured, not where it is found out) leaves it as it is.
+    fn darkness_step(&self) -> Option<i8> {
+        self.darkness.filter(|d| *d > 0).map(|d| d.min(15))
+    }
+}
+
 impl From<&Settings> for Options {
     fn from(s: &Settings) -> Self {
         Self {
@@ -173,5 +181,19 @@ mod tests {
         assert!(left.is_black(8, 0));
         assert_eq!(left.black(), 1);
         assert_eq!(moved(&page, (i32::MIN, i32::MAX)).black(), 0);
+    }
+
+    #[test]
+    fn less_darkness_than_the_printers_own_is_no_step() {
+        let with = |darkness| Options {
+            darkness,
+            ..Options::default()
+        };
+        assert_eq!(with(Some(-3)).darkness_step(), None);
+        assert_eq!(with(Some(12)).darkness_step(), Some(12));
+        assert_eq!(with(Some(30)).darkness_step(), Some(15));
+        let page = Bitmap::new_white(8, 1);
+        let plain = encode(Language::Tspl, &page, &with(None));
+        assert_eq!(encode(Language::Tspl, &page, &with(Some(-3))), plain);
     }
 }

@@ -29,8 +29,8 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
         mm(page.width),
         mm(page.height)
     ));
-    if let Some(darkness) = options.darkness {
-        line(format_args!("DENSITY {}", darkness.clamp(0, 15)));
+    if let Some(step) = options.darkness_step() {
+        line(format_args!("DENSITY {step}"));
     }
     if let Some(speed) = options.speed {
         line(format_args!("SPEED {}", speed.clamp(1, 14)));
@@ -50,7 +50,7 @@ pub fn encode(page: &Bitmap, options: &Options) -> Vec<u8> {
     for row in inverted_rows(page) {
         out.extend_from_slice(&row);
     }
-    out.extend_from_slice(format!("\r\nPRINT 1,{}\r\n", options.copies).as_bytes());
+    let _ = write!(out, "\r\nPRINT 1,{}\r\n", options.copies);
     out
 }
 

@@ -139,9 +139,9 @@ impl Reader {
             }
             // So many, each so often.
             [b'P', b'0'..=b'9', ..] => {
-                let copies = text.split(',').nth(1).and_then(|n| n.trim().parse().ok());
-                let copies = copies.unwrap_or(1u32);
-                self.print(number(1).unwrap_or(1u32).saturating_mul(copies), events);
+                let numbers = text.get(1..).unwrap_or_default().split(',');
+                let counts = numbers.map(|n| n.trim().parse().unwrap_or(1));
+                self.print(counts.fold(1, u32::saturating_mul), events);
             }
             [b'S' | b'D' | b'Q' | b'O' | b'Z' | b'I' | b'J' | b'U', ..] => {}
             _ => {

@@ -68,12 +68,13 @@ function equipment(s) {
     const look = p.code ? "bad-text" : warned.length ? "look-text" : "good-text";
     all.push(fact("Printer " + p.name, p.code ? spaced(p.code).replace("printer ", "") : "ready", look, why.filter(Boolean).join(" ")));
   }
-  if (s.scale) all.push(fact("Scale", s.scale.state, ["reading", "ready"].includes(s.scale.state) ? "good-text" : "look-text", s.scale.detail));
+  const device = (name, d) => {
+    const good = ["reading", "ready"].includes(d.state);
+    all.push(fact(name, d.state, good ? "good-text" : "look-text", good ? "" : d.detail));
+  };
+  if (s.scale) device("Scale", s.scale);
   for (const [kind, name] of [["scanners", "Scanner "], ["buttons", "Button "], ["lights", "Light "]]) {
-    for (const d of s[kind] || []) {
-      const good = ["reading", "ready"].includes(d.state);
-      all.push(fact(name + d.name, d.state, good ? "good-text" : "look-text", good ? "" : d.detail));
-    }
+    for (const d of s[kind] || []) device(name + d.name, d);
   }
   $("equipment").replaceChildren(...(all.length ? all : [el("li", "none", "quiet")]));
 }
