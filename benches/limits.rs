@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::io::AsyncReadExt as _;
 
@@ -427,7 +428,7 @@ fn plant(state: &Path, orders: u64, make: fn(u64, Timestamp) -> Order) {
     for first in (1..=orders).step_by(32) {
         let last = orders.min(first + 31);
         let records: Vec<Record> = (first..=last)
-            .map(|id| Record::Order(Box::new(make(id, at))))
+            .map(|id| Record::Order(Arc::new(make(id, at))))
             .collect();
         // Refused only while the index is behind: wait for it.
         let begun = Instant::now();

@@ -10,6 +10,7 @@ pub mod command;
 pub mod ids;
 pub mod load;
 pub(crate) mod loose;
+pub mod names;
 pub mod order;
 pub mod outcome;
 pub mod push;

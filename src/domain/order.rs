@@ -11,6 +11,7 @@ use crate::domain::{
     Timestamp, Writeback,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Version of every record the ledger writes.
 pub const RECORD_VERSION: u8 = 1;
@@ -441,6 +442,11 @@ impl Order {
             .chain(self.intent.iter().map(|i| i.order_id))
     }
 
+    /// A scan of this text, in the case that comparisons use, finds this order.
+    pub fn is_known_as(&self, name: &str) -> bool {
+        self.aliases().iter().any(|alias| alias == name)
+    }
+
     /// Texts by which a scan finds this order, in the case that comparisons use.
     pub fn aliases(&self) -> Vec<String> {
         let mut all = vec![self.number.to_ascii_lowercase()];
@@ -522,7 +528,7 @@ pub struct Act {
 #[serde(tag = "kind", content = "body", rename_all = "kebab-case")]
 pub enum Record {
     /// An order as it now is.
-    Order(Box<Order>),
+    Order(Arc<Order>),
     /// An act that is under way.
     Act(Box<Act>),
     /// An act that has ended.

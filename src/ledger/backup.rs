@@ -13,6 +13,7 @@ use crate::ledger::writer::JOURNAL;
 use crate::ledger::{DbCheck, Ledger, MAX_RECORDS, SPOOL, Settings, spool};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most bytes of documents that go along; more can be fetched from Starshipit again.
@@ -146,9 +147,10 @@ pub fn plant(settings: Settings, snapshot: &Snapshot, now: Timestamp) -> Result<
 
 /// What a backup knows about a label is not what is true of it now.
 fn with_doubt(record: Record) -> Record {
-    let Record::Order(mut order) = record else {
+    let Record::Order(mut shared) = record else {
         return record;
     };
+    let order = Arc::make_mut(&mut shared);
     order.seq += 1;
     // Not read into pages yet: forgotten. Starshipit then says that it was labelled elsewhere, which
     // is asked about and fetched with `reprint`, never bought again.
@@ -167,5 +169,5 @@ fn with_doubt(record: Record) -> Record {
     ) {
         order.standing = Standing::Resting;
     }
-    Record::Order(order)
+    Record::Order(shared)
 }

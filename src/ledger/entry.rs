@@ -1,10 +1,10 @@
 //! A record as the journal holds it, and by which names an order of them is found.
 
+use crate::domain::names::{Name, Names};
 use crate::domain::{Order, Record};
 use crate::ledger::error::LedgerError;
 use crate::ledger::frame;
 use crate::ledger::index::MAX_KEY;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// A record in the journal: still owed something, or not yet safe elsewhere.
@@ -17,38 +17,14 @@ pub(crate) struct Entry {
     pub archived: bool,
     /// A checkpoint has it: a closed record may leave the journal.
     pub settled: bool,
-    /// Of each alias. Every look-up goes through all that is open, perhaps ten thousand orders: their texts
-    /// would be six more strings of each, all over the memory.
-    aliases: Box<[u64]>,
-}
-
-/// What is looked for.
-pub(crate) struct Alias<'a> {
-    text: &'a str,
-    fingerprint: u64,
-}
-
-impl<'a> Alias<'a> {
-    pub fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            fingerprint: fingerprint(text),
-        }
-    }
-}
-
-/// The same for the same text, as long as the process lives.
-fn fingerprint(alias: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    alias.hash(&mut hasher);
-    hasher.finish()
+    names: Names,
 }
 
 impl Entry {
     pub fn new(record: Arc<Record>, payload: Arc<[u8]>) -> Self {
-        let aliases = match &*record {
-            Record::Order(order) => order.aliases().iter().map(|a| fingerprint(a)).collect(),
-            _ => Box::default(),
+        let names = match &*record {
+            Record::Order(order) => Names::of(&order.aliases()),
+            _ => Names::of(&[]),
         };
         Self {
             open: record.is_open(),
@@ -56,7 +32,7 @@ impl Entry {
             payload,
             archived: false,
             settled: false,
-            aliases,
+            names,
         }
     }
 
@@ -68,10 +44,12 @@ impl Entry {
     }
 
     /// The order, if this is one of its aliases.
-    pub fn known_as(&self, alias: &Alias<'_>) -> Option<&Order> {
-        let maybe = self.aliases.contains(&alias.fingerprint);
-        self.order()
-            .filter(|order| maybe && order.aliases().iter().any(|a| a == alias.text))
+    pub fn known_as(&self, name: &Name<'_>) -> Option<&Order> {
+        self.names
+            .may_hold(name)
+            .then(|| self.order())
+            .flatten()
+            .filter(|order| order.is_known_as(name.text()))
     }
 
     /// It must stay in the journal.

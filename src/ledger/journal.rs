@@ -4,14 +4,14 @@
 //! all it costs. A file is never appended to behind anything but clean zeros: a torn or damaged one
 //! is replaced by a new generation first.
 
-use crate::domain::Record;
 use crate::domain::order::RECORD_VERSION;
+use crate::domain::{Order, Record};
 use crate::ledger::error::LedgerError;
 use crate::ledger::frame::{self, BLOCK, Header, JOURNAL_VERSION, Place};
 use crate::system::durable;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -111,9 +111,7 @@ pub(crate) fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerEr
     let mut records = Vec::with_capacity(frames.len());
     for (sequence, found) in frames.iter().map(|((_, s), f)| (*s, f)) {
         match serde_json::from_slice::<Record>(found.payload) {
-            // A copy, which has no room to grow as what serde reads into has: it stays as long as its
-            // order is open, and may be one of ten thousand.
-            Ok(record) => records.push((record.clone(), found.payload.into())),
+            Ok(record) => records.push((tight(record), found.payload.into())),
             Err(error) => {
                 condition = Condition::Damaged(format!("record {sequence} is no record: {error}"));
             }
@@ -126,6 +124,15 @@ pub(crate) fn understand(bytes: &[u8], path: &Path) -> Result<Contents, LedgerEr
         used: frames.values().map(|f| f.len() as u64).sum(),
         next: last.map_or(header.first, |l| l.saturating_add(1)),
     })
+}
+
+/// A copy without the room to grow that serde reads into: it stays as long as its order is open, and may
+/// be one of ten thousand.
+fn tight(record: Record) -> Record {
+    match record {
+        Record::Order(order) => Record::Order(Arc::new(Order::clone(&order))),
+        other => other,
+    }
 }
 
 /// Takes the last commit away when parts of it are missing: a cut tore it, so it was never
@@ -166,6 +173,18 @@ fn copies_agree(
         && a[used..].iter().all(|byte| *byte == 0)
 }
 
+/// Piece by piece: the free part of a large journal is not made in memory first.
+fn write_zeros(file: &mut File, bytes: u64) -> io::Result<()> {
+    let mut zeros = io::repeat(0).take(bytes);
+    let mut some = vec![0; 64 << 10];
+    loop {
+        match zeros.read(&mut some)? {
+            0 => return Ok(()),
+            n => file.write_all(&some[..n])?,
+        }
+    }
+}
+
 impl Contents {
     /// Global sequence of the frame that comes next.
     pub fn next(&self) -> u64 {
@@ -194,7 +213,8 @@ impl Journal {
         live: &[Arc<[u8]>],
         room: u64,
     ) -> io::Result<Self> {
-        let mut region = Vec::new();
+        let frames: u64 = live.iter().map(|p| frame::framed_len(p.len())).sum();
+        let mut region = Vec::with_capacity(usize::try_from(frames).map_err(io::Error::other)?);
         let mut sequence = next;
         for payload in live {
             frame::encode(
@@ -218,12 +238,13 @@ impl Journal {
             capacity,
             ..header
         };
-        region.resize(usize::try_from(capacity).map_err(io::Error::other)?, 0);
         let file = durable::replace_with(path, |file| {
             let block = header.encode();
             file.write_all(&block)?;
-            file.write_all(&region)?;
-            file.write_all(&region)?;
+            for _ in 0..2 {
+                file.write_all(&region)?;
+                write_zeros(file, capacity - used)?;
+            }
             file.write_all(&block)
         })?;
         Ok(Self {

@@ -316,7 +316,7 @@ impl Keeper {
         let (last, damaged) = (orders.is_empty(), reader.damaged);
         self.with_index(|index| {
             for order in orders {
-                index.put(&Record::Order(Box::new(order)))?;
+                index.put(&Record::Order(Arc::new(order)))?;
             }
             if last {
                 index.set_complete()?;
@@ -400,7 +400,7 @@ impl Keeper {
         // Nobody else writes to the old one: records wait in `dirty`, `sweep` waits for its turn.
         self.with_index(|index| {
             for (n, order) in index.oldest(None).enumerate() {
-                copy.put(&Record::Order(Box::new(order?)))?;
+                copy.put(&Record::Order(Arc::new(order?)))?;
                 if n % STEP == 0 && self.core.state().stop == Stop::Now {
                     return Ok(());
                 }

@@ -7,6 +7,7 @@ use crate::ledger::writer::JOURNAL;
 use crate::ledger::{CLEAN, archive, backup, keeper, quarantine};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Most entries of the folder that are counted; beyond it the bytes are a lower bound.
 const MOST: usize = 200_000;
@@ -45,7 +46,7 @@ pub fn look(dir: &Path) -> Result<Look, LedgerError> {
     let orders = backup::newest_records(&journal)?
         .into_iter()
         .filter_map(|record| match record {
-            Record::Order(order) => Some(*order),
+            Record::Order(order) => Some(Arc::unwrap_or_clone(order)),
             _ => None,
         })
         .collect();

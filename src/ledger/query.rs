@@ -1,8 +1,8 @@
 //! Look-ups: live set and index together, for each order whichever has the higher sequence.
 
+use crate::domain::names::Name;
 use crate::domain::{Order, OrderId, State};
 use crate::ledger::core::{Core, IndexState};
-use crate::ledger::entry::Alias;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -43,7 +43,7 @@ pub struct Query {
 pub(crate) fn find(core: &Core, alias: &str) -> Found {
     // The index first: an order that leaves the journal in between is then seen twice, not never.
     let indexed = core.with_index(|index| index.find(alias, SAME_ALIAS));
-    let wanted = Alias::new(alias);
+    let wanted = Name::new(alias);
     let state = core.state();
     let complete = indexed.is_some() && state.index == IndexState::Ready;
     let mut orders: Vec<Order> = state

@@ -29,7 +29,7 @@ const WORTH_WAITING: Duration = Duration::from_millis(120);
 #[derive(Debug, Default)]
 pub struct Recovered {
     /// Open orders.
-    pub orders: Vec<Order>,
+    pub orders: Vec<Arc<Order>>,
     /// Acts under way.
     pub acts: Vec<Act>,
     /// PAUSE was given and RESUME not yet.
@@ -166,7 +166,7 @@ fn unite(core: &Arc<Core>, keeper: &mut Keeper, clean: bool) -> Result<(), Ledge
         core.with_index(|index| {
             let mut found: Vec<Record> = index.others()?;
             let orders = index.open_orders()?;
-            found.extend(orders.into_iter().map(|o| Record::Order(Box::new(o))));
+            found.extend(orders.into_iter().map(|o| Record::Order(Arc::new(o))));
             let ids: Vec<_> = {
                 let state = core.state();
                 let live = state.live.values().filter_map(|e| e.order());
@@ -174,7 +174,7 @@ fn unite(core: &Arc<Core>, keeper: &mut Keeper, clean: bool) -> Result<(), Ledge
             };
             for id in ids {
                 let known = index.get(&id)?;
-                found.extend(known.map(|o| Record::Order(Box::new(o))));
+                found.extend(known.map(|o| Record::Order(Arc::new(o))));
             }
             Ok((found, index.highest_act()?))
         })
@@ -215,7 +215,7 @@ fn recovered(core: &Core, clean: bool) -> Recovered {
     };
     for entry in state.live.values() {
         match &*entry.record {
-            Record::Order(order) if entry.open => all.orders.push((**order).clone()),
+            Record::Order(order) if entry.open => all.orders.push(Arc::clone(order)),
             Record::Act(act) => all.acts.push((**act).clone()),
             Record::Bench {
                 paused,

@@ -451,6 +451,8 @@ impl Schedule {
             job.queued = Some(place);
         }
         let empty = jobs.is_empty();
+        // Room for four is what a vector takes for its first; ten thousand orders may owe one each.
+        jobs.shrink_to_fit();
         let was = self.orders.insert(order.clone(), Known { seq, jobs });
         let was_empty = was.is_some_and(|known| known.jobs.is_empty());
         if !empty || (was_empty && self.finished.contains(order)) {

@@ -42,7 +42,7 @@ pub enum Event {
         said: Box<Said>,
     },
     /// An order changed, durably.
-    Order(Box<Order>),
+    Order(Arc<Order>),
     /// The packer perceives this now.
     Signal(Signal),
 }

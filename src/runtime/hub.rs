@@ -201,10 +201,10 @@ impl Hub {
     /// Hands the records to the ledger now, so that lists keep their order, and goes on with the
     /// rest when they are durable.
     fn remember(self: &Arc<Self>, id: ListId, records: Vec<Record>, rest: Vec<Effect>) {
-        let orders: Vec<Order> = records
+        let orders: Vec<Arc<Order>> = records
             .iter()
             .filter_map(|record| match record {
-                Record::Order(order) => Some((**order).clone()),
+                Record::Order(order) => Some(Arc::clone(order)),
                 _ => None,
             })
             .collect();
@@ -238,7 +238,7 @@ impl Hub {
                         if let Some(outbox) = hub.outbox() {
                             outbox.observe(&order);
                         }
-                        hub.bench.publish(Event::Order(Box::new(order)));
+                        hub.bench.publish(Event::Order(order));
                     }
                     hub.carry_on(id, rest);
                 }
@@ -252,7 +252,7 @@ impl Hub {
                     }
                 }
                 Err(LedgerError::QueueFull) => {
-                    let orders = orders.into_iter().map(|order| order.id).collect();
+                    let orders = orders.iter().map(|order| order.id.clone()).collect();
                     hub.bench.tell(Input::NoRoom { orders }).await;
                 }
                 Err(error) => hub.fail(&format!("the ledger cannot keep records: {error}")),

@@ -26,7 +26,7 @@ use super::watch::Watcher;
 use super::{buttons, card, scale, scanners, tickets, trial, warm};
 use crate::config::model::{Config, Duty};
 use crate::config::secret::SecretRef;
-use crate::domain::{Code, Order};
+use crate::domain::Code;
 use crate::label::Worker;
 use crate::ledger::{DbCheck, Ledger, LedgerError};
 use crate::starshipit::{SetupError, Starshipit};
@@ -217,7 +217,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let sales = cloud.map_or_else(Sales::default, |cloud| {
         Sales::new(cloud, starshipit.clone(), fields)
     });
-    let owed: Vec<Order> = recovered.orders.clone();
+    let owed = recovered.orders.clone();
     let (station, first) = Station::start(
         compose::station(&config),
         Recovered {
@@ -252,7 +252,13 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         },
     );
     // Before the loop: no order may become durable unseen.
-    let outbox = outbox::start(sinks, bench.clone(), ledger.clone(), owed.iter(), metrics);
+    let outbox = outbox::start(
+        sinks,
+        bench.clone(),
+        ledger.clone(),
+        owed.iter().map(|order| &**order),
+        metrics,
+    );
     drop(owed);
     hub.show_to(outbox.outbox.clone());
     let station = tokio::spawn(bench::run(

@@ -7,6 +7,7 @@ use crate::domain::{
     Act, ActId, ActKind, Code, Moment, Order, OrderId, Outcome, Record, ScanReply, ScanText,
     Signal, Source, Timings, WritebackState,
 };
+use std::sync::Arc;
 
 impl Station {
     pub(super) fn begin(
@@ -182,9 +183,7 @@ impl Station {
                 continue;
             };
             let id = running.order.as_ref();
-            running.undo.order = id
-                .and_then(|id| self.before.get(id))
-                .map(|order| Box::new(order.clone()));
+            running.undo.order = id.and_then(|id| self.before.get(id)).map(Arc::clone);
             running.undo.seq = id.and_then(|id| self.orders.get(id)).map_or(0, |o| o.seq);
         }
     }
@@ -228,7 +227,7 @@ impl Station {
                 }
             }
             if let Some(before) = undo.order {
-                self.put_back(*before);
+                self.put_back(Arc::unwrap_or_clone(before));
                 // A page that ended in between has taken the refused state to disk with it.
                 if self.orders.get(id).is_some_and(|o| o.seq != undo.seq) {
                     records.extend(self.change(id, now, |_| {}));
@@ -348,15 +347,15 @@ impl Station {
         }
         order.seq += 1;
         order.updated = now.wall;
-        Some(Record::Order(Box::new(order.clone())))
+        self.orders.share(id).map(Record::Order)
     }
 
     /// The order as it was before this input.
     fn keep_before(&mut self, id: &OrderId) {
-        if let Some(order) = self.orders.get(id)
-            && !self.before.contains_key(id)
+        if !self.before.contains_key(id)
+            && let Some(order) = self.orders.share(id)
         {
-            self.before.insert(id.clone(), order.clone());
+            self.before.insert(id.clone(), order);
         }
     }
 

@@ -181,8 +181,8 @@ impl Station {
 
     /// Something is wanted that needs the network.
     pub(super) fn wants_network(&self) -> bool {
-        self.orders.iter().any(|(id, order)| {
-            let times = self.tend.get(id).map_or(0, |tend| tend.times);
+        self.orders.values().any(|order| {
+            let times = self.tend.get(&order.id).map_or(0, |tend| tend.times);
             care(order, times).is_some_and(|care| care != Care::Price)
         })
     }
@@ -196,12 +196,12 @@ impl Station {
         let mut free = AT_ONCE.saturating_sub(busy);
         let mut due: Vec<(Care, Timestamp, OrderId)> = self
             .orders
-            .iter()
-            .filter(|(id, order)| order.intent.is_none() && !self.jobs.contains_key(*id))
-            .filter_map(|(id, order)| {
-                let tend = self.tend.get(id).copied().unwrap_or_default();
+            .values()
+            .filter(|order| order.intent.is_none() && !self.jobs.contains_key(&order.id))
+            .filter_map(|order| {
+                let tend = self.tend.get(&order.id).copied().unwrap_or_default();
                 let care = care(order, tend.times)?;
-                (now.mono >= tend.next).then(|| (care, order.created, id.clone()))
+                (now.mono >= tend.next).then(|| (care, order.created, order.id.clone()))
             })
             .collect();
         due.sort();
@@ -411,7 +411,7 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) {
-        let before = self.orders.get(id).cloned();
+        let before = self.orders.share(id);
         let record = self.change(id, now, |order| {
             if let Some(link) = &mut order.sale {
                 link.wanted = None;

@@ -114,13 +114,10 @@ impl Station {
             .rfind(|r| r.act.text.folded() == text.folded() && !r.act.queued)
             .map(|r| r.act.id);
         let wanted = self.recall_text(text);
-        let mut known = self
-            .orders
-            .values()
-            .filter(|order| super::resolve::goes_by(order, &wanted));
-        let known = match (known.next(), known.next()) {
-            (Some(one), None) => Some(one.id.clone()),
-            _ => None,
+        let known = {
+            let mut known = self.orders.named(&wanted);
+            let one = known.next().filter(|_| known.next().is_none());
+            one.map(|order| order.id.clone())
         };
         let asked = self.context(source, now).question.as_ref();
         let asked = asked.map(|question| question.order.clone());
@@ -233,7 +230,7 @@ impl Station {
         let wanted = self.recall_text(text);
         self.orders
             .get(id)
-            .is_some_and(|order| super::resolve::goes_by(order, &wanted))
+            .is_some_and(|order| order.is_known_as(&wanted))
     }
 
     /// The newest context, for buttons: where the newest thing happened.

@@ -24,10 +24,8 @@ impl Station {
         now: Moment,
         out: &mut Vec<Effect>,
     ) -> bool {
-        let meant = self.orders.values().find(|order| {
-            order.id.as_str() == text.as_str() || super::resolve::goes_by(order, &text.folded())
-        });
-        let Some(order) = meant else {
+        let name = text.folded();
+        let Some(order) = self.orders.named(&name).next() else {
             return false;
         };
         let unprinted = order.live().next().is_some()

@@ -8,6 +8,7 @@ use crate::domain::order::{IntentKind, Standing};
 use crate::domain::sale::MAX_KEPT;
 use crate::domain::writeback::bounded;
 use crate::domain::{AccountName, Moment, Order, OrderId, SaleLink, SaleOrder};
+use std::sync::Arc;
 
 /// Kept with every link: with the name it tells whose a Starshipit order without reference is.
 const POSTCODE: &str = "details.deliver.address.postcode";
@@ -111,7 +112,7 @@ impl Station {
         };
         refresh(&mut order, sale, &keep);
         self.touched.insert(id.clone(), now.mono);
-        self.orders.insert(id.clone(), order);
+        self.orders.insert(Arc::new(order));
         id
     }
 

@@ -7,6 +7,7 @@
 //!
 //! * `input.rs`, `effect.rs`: what goes in and what comes out
 //! * `scan.rs`, `context.rs`, `choices.rs`, `bench.rs`: cleaned text to command or act; whose it is
+//! * `book.rs`: the orders in memory
 //! * `press.rs`, `next.rs`, `day.rs`: a hand on a button; the next order waiting; the hand-over list
 //! * `resolve.rs`, `decide.rs`, `release.rs`: which order, and what an act does with it (product.md
 //!   section 3)
@@ -29,6 +30,7 @@
 mod acts;
 mod ahead;
 mod bench;
+mod book;
 mod choices;
 mod clockwork;
 mod context;
@@ -81,6 +83,7 @@ use crate::domain::{
     PrinterName, Source, System, Timestamp, Timings,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// An act that is under way, with what must not survive a restart.
 #[derive(Clone, Debug)]
@@ -128,7 +131,7 @@ struct Running {
 #[derive(Clone, Debug, Default)]
 struct Undo {
     /// Its order as it was before.
-    order: Option<Box<Order>>,
+    order: Option<Arc<Order>>,
     /// The sequence that those records gave it.
     seq: u64,
     /// Who was told "queued" in the same list.
@@ -238,7 +241,7 @@ struct Line {
 #[derive(Debug)]
 pub struct Station {
     settings: Settings,
-    orders: BTreeMap<OrderId, Order>,
+    orders: book::Book,
     jobs: BTreeMap<OrderId, Job>,
     running: BTreeMap<ActId, Running>,
     told: BTreeMap<ActId, offline::Told>,
@@ -262,7 +265,7 @@ pub struct Station {
     /// The moment of this input, the orders that it changed as they were before, and the acts whose
     /// records may be refused.
     now: Moment,
-    before: BTreeMap<OrderId, Order>,
+    before: BTreeMap<OrderId, Arc<Order>>,
     refusable: BTreeSet<ActId>,
     paused: bool,
     bench_seq: u64,
@@ -286,7 +289,7 @@ pub struct Station {
     /// Accounts that nothing is pushed to before then.
     push_pause: BTreeMap<AccountName, Mono>,
     /// Orders as they were before a record that no act stands for.
-    unbacked: BTreeMap<OrderId, Order>,
+    unbacked: BTreeMap<OrderId, Arc<Order>>,
     /// RESUME is wanted: the network is back and scans wait.
     asking_release: bool,
     next_act: u64,
@@ -372,6 +375,7 @@ impl Station {
             other => self.sale_input(other, now, &mut out),
         }
         self.keep_undo();
+        self.orders.renew_names();
         out
     }
 

@@ -6,6 +6,7 @@ use crate::domain::order::{Choices, Intent, IntentKind, Standing};
 use crate::domain::{
     AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, Record, RemoteOrder,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a bench without the push duty looks whether its order has come.
@@ -254,7 +255,7 @@ impl Station {
     fn create(&mut self, id: &OrderId, act: Option<ActId>, now: Moment, out: &mut Vec<Effect>) {
         let with = act.and_then(|act| self.running.get(&act));
         let with = with.map_or_else(Choices::default, |r| r.act.with.clone());
-        let before = self.orders.get(id).cloned();
+        let before = self.orders.share(id);
         let record = self.change(id, now, |order| {
             order.standing = Standing::Resting;
             order.intent = Some(Intent {
@@ -410,12 +411,14 @@ impl Station {
         for id in orders {
             if let Some(mut before) = self.unbacked.remove(id) {
                 let order = self.orders.get(id);
-                before.seq = order.map_or(before.seq, |o| o.seq);
+                if let Some(seq) = order.map(|o| o.seq) {
+                    Arc::make_mut(&mut before).seq = seq;
+                }
                 let ahead = order
                     .and_then(|o| o.intent.as_ref())
                     .is_some_and(|i| i.ahead);
                 let act = self.jobs.remove(id).and_then(|job| job.act);
-                self.orders.insert(id.clone(), before);
+                self.orders.insert(before);
                 let count = ahead.then(|| self.not_bought_ahead(id, now)).flatten();
                 paper::remember(count.into_iter().collect(), out);
                 if let Some(act) = act {

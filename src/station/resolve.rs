@@ -8,6 +8,7 @@ use crate::domain::{
     AccountName, ActId, CallFailure, Code, Moment, Order, OrderId, Outcome, RemoteOrder, ScanText,
     System,
 };
+use std::sync::Arc;
 
 impl Station {
     /// The ledger's answer: at most one order may be meant.
@@ -31,11 +32,7 @@ impl Station {
         for order in found {
             self.adopt_record(order);
         }
-        let mut fitting: Vec<&Order> = self
-            .orders
-            .values()
-            .filter(|order| goes_by(order, &wanted))
-            .collect();
+        let mut fitting: Vec<&Order> = self.orders.named(&wanted).collect();
         // A number means more than a reference, a reference more than anything else.
         for tier in [
             |o: &Order, t: &str| o.number.eq_ignore_ascii_case(t),
@@ -117,7 +114,7 @@ impl Station {
         match self.orders.get(&order.id) {
             Some(known) if known.seq >= order.seq => {}
             _ => {
-                self.orders.insert(order.id.clone(), order);
+                self.orders.insert(Arc::new(order));
             }
         }
     }
@@ -314,67 +311,29 @@ impl Station {
             .settings
             .printer_for(&remote.account, text)
             .unwrap_or_default();
-        self.orders.insert(
-            id.clone(),
-            Order {
-                id: id.clone(),
-                seq: self.first_seq,
-                number: remote.number,
-                reference: remote.reference,
-                account: remote.account,
-                order_id: remote.order_id,
-                sale: None,
-                recipient: remote.recipient,
-                printer,
-                standing: Standing::Resting,
-                shipments: Vec::new(),
-                intent: None,
-                writebacks: Vec::new(),
-                last_job: 0,
-                fingerprint: String::new(),
-                timings: None,
-                deeds: Vec::new(),
-                created: now.wall,
-                updated: now.wall,
-            },
-        );
+        self.orders.insert(Arc::new(Order {
+            id: id.clone(),
+            seq: self.first_seq,
+            number: remote.number,
+            reference: remote.reference,
+            account: remote.account,
+            order_id: remote.order_id,
+            sale: None,
+            recipient: remote.recipient,
+            printer,
+            standing: Standing::Resting,
+            shipments: Vec::new(),
+            intent: None,
+            writebacks: Vec::new(),
+            last_job: 0,
+            fingerprint: String::new(),
+            timings: None,
+            deeds: Vec::new(),
+            created: now.wall,
+            updated: now.wall,
+        }));
         id
     }
-}
-
-/// The order has this (folded) name. As [`Order::aliases`], without making a list of each order's.
-pub(super) fn goes_by(order: &Order, name: &str) -> bool {
-    let is = |alias: &str| alias.eq_ignore_ascii_case(name);
-    if is(&order.number) || is(&order.id.0) || order.reference.as_deref().is_some_and(is) {
-        return true;
-    }
-    if order
-        .shipments
-        .iter()
-        .flat_map(|s| &s.tracking)
-        .any(|t| is(t))
-    {
-        return true;
-    }
-    if let Some(sale) = &order.sale
-        && (is(&sale.uuid)
-            || sale.numeric_id.as_deref().is_some_and(is)
-            || name
-                .get(..3)
-                .is_some_and(|head| head.eq_ignore_ascii_case("cc:"))
-                && is_tail(name, &sale.uuid))
-    {
-        return true;
-    }
-    named_order(name).is_some_and(|(account, order_id)| {
-        account.0.eq_ignore_ascii_case(&order.account.0)
-            && order.remote_ids().any(|id| id == order_id)
-    })
-}
-
-fn is_tail(name: &str, uuid: &str) -> bool {
-    name.get(3..)
-        .is_some_and(|tail| tail.eq_ignore_ascii_case(uuid))
 }
 
 /// `ss:<account>:<order_id>`, as an ORDER barcode names an order.

@@ -326,7 +326,7 @@ impl Station {
         if busy {
             return;
         }
-        let before = self.orders.get(&id).cloned();
+        let before = self.orders.share(&id);
         let record = self.change(&id, now, |order| {
             if order.order_id == 0 || order.shipments.is_empty() {
                 order.order_id = remote.order_id;

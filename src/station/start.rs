@@ -6,6 +6,7 @@ use crate::domain::{
     Act, ActKind, AheadDay, Code, Moment, Order, OrderId, Outcome, ScanReply, State, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A scan of less than this before a restart goes on by itself; the packer still stands there.
@@ -15,7 +16,7 @@ const FRESH: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default)]
 pub struct Recovered {
     /// Open orders.
-    pub orders: Vec<Order>,
+    pub orders: Vec<Arc<Order>>,
     /// Acts that had not ended.
     pub acts: Vec<Act>,
     /// PAUSE was in force.
@@ -37,7 +38,7 @@ impl Station {
     pub fn start(settings: Settings, recovered: Recovered, now: Moment) -> (Self, Vec<Effect>) {
         let mut station = Self {
             settings,
-            orders: BTreeMap::new(),
+            orders: super::book::Book::default(),
             jobs: BTreeMap::new(),
             running: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -79,7 +80,7 @@ impl Station {
         let mut records = Vec::new();
         for order in recovered.orders {
             let id = order.id.clone();
-            station.orders.insert(id.clone(), order);
+            station.orders.insert(order);
             // Bytes may have left before the stop: only a person can tell.
             let cut = station.orders.get(&id).is_some_and(|order| {
                 order
@@ -116,18 +117,18 @@ impl Station {
         // Released before the stop, and nobody waits any more: held until its next scan.
         let orphans: Vec<OrderId> = station
             .orders
-            .iter()
-            .filter(|(id, order)| {
+            .values()
+            .filter(|order| {
                 matches!(
                     order.standing,
                     Standing::Released | Standing::WaitingPrinter(_)
-                ) && !station.jobs.contains_key(id)
+                ) && !station.jobs.contains_key(&order.id)
                     && !station
                         .running
                         .values()
-                        .any(|r| r.order.as_ref() == Some(id))
+                        .any(|r| r.order.as_ref() == Some(&order.id))
             })
-            .map(|(id, _)| id.clone())
+            .map(|order| order.id.clone())
             .collect();
         let mut records = Vec::new();
         for id in orphans {

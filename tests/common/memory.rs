@@ -4,6 +4,7 @@ use super::people::number_of;
 use printstation::domain::{ActId, AheadDay, Order, OrderId, Record, Timestamp};
 use printstation::station::Recovered;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The ledger has no room: the act whose batch it refused.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +62,11 @@ impl Memory {
 
     pub fn recover(&self, clock_trusted: bool) -> Recovered {
         Recovered {
-            orders: self.orders().filter(|o| o.is_open()).cloned().collect(),
+            orders: self
+                .shared()
+                .filter(|o| o.is_open())
+                .map(Arc::clone)
+                .collect(),
             acts: self
                 .records
                 .values()
@@ -89,8 +94,12 @@ impl Memory {
     }
 
     pub fn orders(&self) -> impl Iterator<Item = &Order> {
+        self.shared().map(|order| &**order)
+    }
+
+    fn shared(&self) -> impl Iterator<Item = &Arc<Order>> {
         self.records.values().filter_map(|r| match r {
-            Record::Order(order) => Some(&**order),
+            Record::Order(order) => Some(order),
             _ => None,
         })
     }

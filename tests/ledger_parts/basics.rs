@@ -3,6 +3,7 @@
 use crate::support::{NOW, act, commit, held, open, printed, record, settings, settled};
 use printstation::domain::{OrderId, Record, State, Timestamp};
 use printstation::ledger::{Ledger, LedgerError, Query};
+use std::sync::Arc;
 
 #[test]
 fn what_is_committed_is_found_at_once_and_after_a_clean_stop() {
@@ -30,7 +31,7 @@ fn what_is_committed_is_found_at_once_and_after_a_clean_stop() {
 
     let (ledger, again) = open(dir.path());
     assert!(again.clean);
-    assert_eq!(again.orders, [held(1, 1)]);
+    assert_eq!(again.orders, [held(1, 1).into()]);
     assert_eq!(again.acts, [act(7, 1)]);
     assert_eq!(again.highest_act, 7);
     settled(&ledger);
@@ -224,7 +225,7 @@ fn commits_from_many_threads_share_flushes_and_keep_their_order() {
     assert!(ledger.stats().flushes < 160, "{:?}", ledger.stats());
     drop(ledger);
     let (_, again) = open(dir.path());
-    let expected: Vec<_> = (0..8).map(|n| held(n, 20)).collect();
+    let expected: Vec<_> = (0..8).map(|n| Arc::new(held(n, 20))).collect();
     assert_eq!(again.orders, expected);
 }
 

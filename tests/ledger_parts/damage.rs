@@ -6,6 +6,7 @@ use crate::support::{
 use printstation::domain::{Code, Record};
 use printstation::ledger::{DbCheck, Ledger, LedgerError};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Orders 1..=9 closed, 11..=19 open, act 5 under way, act 4 ended.
@@ -46,7 +47,7 @@ fn all_there(dir: &Path) -> Vec<Code> {
     let mut health = Vec::new();
     for _ in 0..2 {
         let (ledger, recovered) = open(dir);
-        let expected: Vec<_> = (11..=19).map(|n| held(n, 1)).collect();
+        let expected: Vec<_> = (11..=19).map(|n| Arc::new(held(n, 1))).collect();
         assert_eq!(recovered.orders, expected);
         assert_eq!(recovered.acts, [act(5, 1)]);
         assert_eq!(recovered.highest_act, 5);
@@ -127,7 +128,7 @@ fn half_of_a_commit_that_was_never_acknowledged_is_not_believed() {
         std::fs::remove_dir_all(index).unwrap();
     }
     let (_, recovered) = open(dir.path());
-    assert_eq!(recovered.orders, [held(1, 1)]);
+    assert_eq!(recovered.orders, [held(1, 1).into()]);
     assert_eq!(recovered.acts, []);
 }
 
@@ -219,7 +220,7 @@ fn a_damaged_journal_never_brings_an_older_state_back() {
         bytes.truncate(len - 1);
     });
     let (ledger, recovered) = open(dir.path());
-    assert_eq!(recovered.orders, [held(2, 1)]);
+    assert_eq!(recovered.orders, [held(2, 1).into()]);
     assert!(recovered.quarantined.is_some());
     settled(&ledger);
     assert_eq!(ledger.get(&held(1, 1).id), Some(printed(1, 2)));
@@ -337,7 +338,7 @@ fn an_index_whose_check_hangs_is_set_aside_while_the_journal_serves() {
     let script = ["-c", "sleep 600"];
     let ledger = with_check(dir.path(), "sh", &script, Duration::from_millis(400));
     let found = ledger.find("web-12");
-    assert_eq!(found.orders, [held(12, 1)]);
+    assert_eq!(found.orders, [held(12, 1).into()]);
     assert!(!found.complete);
     assert!(found.first_seq > 1);
     assert_eq!(ledger.health(), []);
@@ -393,7 +394,7 @@ fn an_order_met_again_before_the_refill_wins_over_its_past() {
     assert_eq!(ledger.get(&again.id), Some(again.clone()));
     drop(ledger);
     let (ledger, recovered) = open(dir.path());
-    assert!(recovered.orders.contains(&again));
+    assert!(recovered.orders.contains(&again.clone().into()));
     settled(&ledger);
     assert_eq!(ledger.get(&again.id), Some(again));
 }

@@ -141,7 +141,7 @@ fn what_is_older_than_keep_leaves_every_file_and_what_is_owed_stays() {
     assert_eq!(ledger.health(), []);
     ledger.close().unwrap();
     let (ledger, recovered) = open(dir.path());
-    assert_eq!(recovered.orders, [held(3, 1)]);
+    assert_eq!(recovered.orders, [held(3, 1).into()]);
     assert_eq!(recovered.acts, [act(9, 1)]);
     settled(&ledger);
     assert_eq!(ledger.find("web-2").orders.len(), 1);
@@ -184,7 +184,7 @@ fn a_rebuild_that_a_cut_interrupts_leaves_one_whole_index() {
                 .unwrap();
         }
         let (ledger, recovered) = open(dir.path());
-        assert_eq!(recovered.orders, [held(2, 1)]);
+        assert_eq!(recovered.orders, [held(2, 1).into()]);
         settled(&ledger);
         assert_eq!(ledger.get(&held(1, 1).id), Some(printed(1, 1)));
         assert_eq!(ledger.health(), []);

@@ -82,7 +82,7 @@ fn a_card_that_fills_up_costs_nothing_that_was_acknowledged() {
 
     std::fs::remove_file(filler).unwrap();
     let (ledger, recovered) = open(&dir);
-    assert_eq!(recovered.orders, [held(1, 1)]);
+    assert_eq!(recovered.orders, [held(1, 1).into()]);
     assert_eq!(recovered.acts, [act(1, 1)]);
     settled(&ledger);
     for n in 2..=last {
@@ -113,7 +113,7 @@ fn a_ledger_opens_on_a_full_card_by_giving_up_its_ballast() {
     drop(file);
     card.fill();
     let (ledger, recovered) = open(&dir);
-    assert_eq!(recovered.orders, [held(1, 1)]);
+    assert_eq!(recovered.orders, [held(1, 1).into()]);
     assert!(ledger.settle(PATIENCE));
     assert!(
         ledger

@@ -112,7 +112,8 @@ proptest! {
                     let (again, recovered) = open(&place);
                     ledger = again;
                     let open: Vec<&Order> = orders.values().filter(|o| o.is_open()).collect();
-                    prop_assert_eq!(recovered.orders.iter().collect::<Vec<_>>(), open);
+                    let found: Vec<&Order> = recovered.orders.iter().map(|o| &**o).collect();
+                    prop_assert_eq!(found, open);
                     let found: Vec<(u64, u64)> = recovered.acts.iter().map(|a| (a.id.0, a.seq)).collect();
                     prop_assert_eq!(found, acts.clone().into_iter().collect::<Vec<_>>());
                     prop_assert_eq!(recovered.highest_act, highest);

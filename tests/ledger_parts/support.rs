@@ -6,6 +6,7 @@ use printstation::domain::{
 };
 use printstation::ledger::{DbCheck, Ledger, Recovered, Settings};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// 2026-11-22T00:00:00Z.
@@ -104,7 +105,7 @@ pub fn with_document(mut order: Order, document: DocumentMeta) -> Order {
 }
 
 pub fn record(order: Order) -> Record {
-    Record::Order(Box::new(order))
+    Record::Order(Arc::new(order))
 }
 
 pub fn act(id: u64, seq: u64) -> Act {

@@ -94,7 +94,7 @@ fn act(id: u64) -> Act {
 pub fn enqueue(id: u64, len: usize) -> Vec<Record> {
     vec![
         Record::Act(Box::new(act(id))),
-        Record::Order(Box::new(order(id, len, false))),
+        Record::Order(Arc::new(order(id, len, false))),
     ]
 }
 
@@ -103,7 +103,7 @@ pub fn dequeue(id: u64, len: usize) -> Vec<Record> {
         id: ActId(id),
         seq: 2,
     };
-    vec![Record::Order(Box::new(order(id, len, true))), ended]
+    vec![Record::Order(Arc::new(order(id, len, true))), ended]
 }
 
 /// Length of an id's recipient, so that writer and checker agree.
@@ -271,7 +271,7 @@ pub fn check(options: &Options) -> bool {
     for found in &recovered.orders {
         let id = u64::try_from(found.order_id).unwrap_or(0);
         orders.insert(id);
-        let word = if *found == order(id, len_of(id, len), false) {
+        let word = if **found == order(id, len_of(id, len), false) {
             "ok"
         } else {
             "bad"

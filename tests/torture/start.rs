@@ -5,6 +5,7 @@ use crate::util::{Options, copy_dir, remove_dir};
 use printstation::domain::{Record, Timestamp};
 use printstation::ledger::Ledger;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const NOW: Timestamp = Timestamp(1_795_305_600_000);
@@ -19,7 +20,7 @@ pub fn run(options: &Options) -> bool {
     let (ledger, _) = Ledger::open(settings(&dir), NOW).unwrap();
     for first in (1..=orders).step_by(32) {
         let last = orders.min(first + 31);
-        let closed = |id| Record::Order(Box::new(order(id, 500, true)));
+        let closed = |id| Record::Order(Arc::new(order(id, 500, true)));
         let records: Vec<Record> = (first..=last).map(closed).collect();
         // Refused only while the index is behind with closed work: wait for it.
         while ledger.commit(records.clone()).wait_blocking().is_err() {
