@@ -3,6 +3,7 @@
 use printstation::cli::{self, Cli};
 use printstation::config::model::LogFormat;
 use printstation::label;
+use printstation::system;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -13,6 +14,9 @@ fn main() -> ExitCode {
     if cli.is_worker() {
         // Before any thread, log or runtime: the worker limits itself first.
         return label::worker::main();
+    }
+    if cli.is_service() {
+        system::memory::no_huge_pages();
     }
     // The service starts its log when it knows the configured format.
     if !cli.is_service() {

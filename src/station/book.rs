@@ -92,8 +92,6 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-
     use super::*;
 
     fn order(n: u32) -> Arc<Order> {

@@ -57,6 +57,14 @@ impl Process {
         Ok(Self { child, ready })
     }
 
+    /// What the kernel says of it (`proc_pid_status(5)`).
+    pub fn kernel_says(&self, field: &str) -> Option<String> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a status of the process");
+        let line = status.lines().find(|line| line.starts_with(field))?;
+        line.split_whitespace().nth(1).map(str::to_owned)
+    }
+
     /// A signal to it.
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);

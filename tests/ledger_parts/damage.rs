@@ -338,7 +338,7 @@ fn an_index_whose_check_hangs_is_set_aside_while_the_journal_serves() {
     let script = ["-c", "sleep 600"];
     let ledger = with_check(dir.path(), "sh", &script, Duration::from_millis(400));
     let found = ledger.find("web-12");
-    assert_eq!(found.orders, [held(12, 1).into()]);
+    assert_eq!(found.orders, [held(12, 1)]);
     assert!(!found.complete);
     assert!(found.first_seq > 1);
     assert_eq!(ledger.health(), []);
