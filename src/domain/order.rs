@@ -336,6 +336,37 @@ pub struct Order {
 }
 
 impl Order {
+    /// An order of which nothing is known but whose it is and where its labels go.
+    pub fn new(
+        id: OrderId,
+        number: String,
+        account: AccountName,
+        printer: PrinterName,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            seq: 0,
+            number,
+            reference: None,
+            account,
+            order_id: 0,
+            sale: None,
+            recipient: None,
+            printer,
+            standing: Standing::Resting,
+            shipments: Vec::new(),
+            intent: None,
+            writebacks: Vec::new(),
+            last_job: 0,
+            fingerprint: String::new(),
+            timings: None,
+            deeds: Vec::new(),
+            created: at,
+            updated: at,
+        }
+    }
+
     /// Shipments that count: not replaced by REDO.
     pub fn live(&self) -> impl Iterator<Item = &Shipment> {
         self.shipments.iter().filter(|s| !s.superseded)

@@ -173,18 +173,6 @@ fn copies_agree(
         && a[used..].iter().all(|byte| *byte == 0)
 }
 
-/// Piece by piece: the free part of a large journal is not made in memory first.
-fn write_zeros(file: &mut File, bytes: u64) -> io::Result<()> {
-    let mut zeros = io::repeat(0).take(bytes);
-    let mut some = vec![0; 64 << 10];
-    loop {
-        match zeros.read(&mut some)? {
-            0 => return Ok(()),
-            n => file.write_all(&some[..n])?,
-        }
-    }
-}
-
 impl Contents {
     /// Global sequence of the frame that comes next.
     pub fn next(&self) -> u64 {
@@ -243,7 +231,8 @@ impl Journal {
             file.write_all(&block)?;
             for _ in 0..2 {
                 file.write_all(&region)?;
-                write_zeros(file, capacity - used)?;
+                // The free part of a large journal is not made in memory first.
+                io::copy(&mut io::repeat(0).take(capacity - used), file)?;
             }
             file.write_all(&block)
         })?;

@@ -15,19 +15,12 @@ struct Kept {
     names: Names,
 }
 
-impl Kept {
-    fn new(order: Arc<Order>) -> Self {
-        let names = Names::of(&order.aliases());
-        Self { order, names }
-    }
-}
-
 /// Orders by identity.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Book {
     orders: BTreeMap<OrderId, Kept>,
-    /// Lent for a change: what names they have now is not worked out.
-    lent: Vec<OrderId>,
+    /// New, or lent for a change: what names they have now is not worked out.
+    unnamed: Vec<OrderId>,
 }
 
 impl Book {
@@ -45,13 +38,16 @@ impl Book {
         let kept = self.orders.get_mut(id)?;
         if kept.names != Names::UNKNOWN {
             kept.names = Names::UNKNOWN;
-            self.lent.push(id.clone());
+            self.unnamed.push(id.clone());
         }
         Some(Arc::make_mut(&mut kept.order))
     }
 
     pub fn insert(&mut self, order: Arc<Order>) {
-        self.orders.insert(order.id.clone(), Kept::new(order));
+        // Not worked out here: a start has ten thousand to insert before anybody may scan.
+        let names = Names::UNKNOWN;
+        self.unnamed.push(order.id.clone());
+        self.orders.insert(order.id.clone(), Kept { order, names });
     }
 
     pub fn remove(&mut self, id: &OrderId) {
@@ -80,9 +76,9 @@ impl Book {
             .filter(move |order| order.is_known_as(name.text()))
     }
 
-    /// Works out the names of what was lent.
+    /// Works out the names of what is new or was lent.
     pub fn renew_names(&mut self) {
-        for id in self.lent.drain(..) {
+        for id in std::mem::take(&mut self.unnamed) {
             if let Some(kept) = self.orders.get_mut(&id) {
                 kept.names = Names::of(&kept.order.aliases());
             }

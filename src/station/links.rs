@@ -4,7 +4,7 @@
 //! CartonCloud was set up gets its link later, one that was deleted and entered again gets a new link.
 
 use super::Station;
-use crate::domain::order::{IntentKind, Standing};
+use crate::domain::order::IntentKind;
 use crate::domain::sale::MAX_KEPT;
 use crate::domain::writeback::bounded;
 use crate::domain::{AccountName, Moment, Order, OrderId, SaleLink, SaleOrder};
@@ -90,25 +90,10 @@ impl Station {
         let printer = self.settings.routes[route].printer.clone();
         let keep = self.settings.routes[route].keep.clone();
         let mut order = Order {
-            id: id.clone(),
             seq: self.first_seq,
-            number,
             reference,
-            account,
-            order_id: 0,
-            sale: None,
             recipient: sale.recipient.clone(),
-            printer,
-            standing: Standing::Resting,
-            shipments: Vec::new(),
-            intent: None,
-            writebacks: Vec::new(),
-            last_job: 0,
-            fingerprint: String::new(),
-            timings: None,
-            deeds: Vec::new(),
-            created: now.wall,
-            updated: now.wall,
+            ..Order::new(id.clone(), number, account, printer, now.wall)
         };
         refresh(&mut order, sale, &keep);
         self.touched.insert(id.clone(), now.mono);

@@ -411,8 +411,8 @@ impl Station {
         for id in orders {
             if let Some(mut before) = self.unbacked.remove(id) {
                 let order = self.orders.get(id);
-                if let Some(seq) = order.map(|o| o.seq) {
-                    Arc::make_mut(&mut before).seq = seq;
+                if let Some(order) = order {
+                    Arc::make_mut(&mut before).seq = order.seq;
                 }
                 let ahead = order
                     .and_then(|o| o.intent.as_ref())

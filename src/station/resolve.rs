@@ -312,25 +312,11 @@ impl Station {
             .printer_for(&remote.account, text)
             .unwrap_or_default();
         self.orders.insert(Arc::new(Order {
-            id: id.clone(),
             seq: self.first_seq,
-            number: remote.number,
             reference: remote.reference,
-            account: remote.account,
             order_id: remote.order_id,
-            sale: None,
             recipient: remote.recipient,
-            printer,
-            standing: Standing::Resting,
-            shipments: Vec::new(),
-            intent: None,
-            writebacks: Vec::new(),
-            last_job: 0,
-            fingerprint: String::new(),
-            timings: None,
-            deeds: Vec::new(),
-            created: now.wall,
-            updated: now.wall,
+            ..Order::new(id.clone(), remote.number, remote.account, printer, now.wall)
         }));
         id
     }

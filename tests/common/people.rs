@@ -1,7 +1,7 @@
 //! What people do at the virtual bench, and what they see there.
 
 use super::{PREFIX, Paper, Printer, World};
-use printstation::domain::order::{Intent, Standing};
+use printstation::domain::order::Intent;
 use printstation::domain::{
     ActId, Order, OrderId, Outcome, PageState, SaleOrder, ScanReply, ScanText, Source, State,
     Timestamp,
@@ -350,27 +350,13 @@ impl World {
     }
 
     fn nothing(&self, number: &str) -> Order {
-        Order {
-            id: OrderId::default(),
-            seq: 0,
-            number: number.to_owned(),
-            reference: None,
-            account: "main".into(),
-            order_id: 0,
-            sale: None,
-            recipient: None,
-            printer: "label".into(),
-            standing: Standing::Resting,
-            shipments: Vec::new(),
-            intent: None,
-            writebacks: Vec::new(),
-            last_job: 0,
-            fingerprint: String::new(),
-            timings: None,
-            deeds: Vec::new(),
-            created: Timestamp(0),
-            updated: Timestamp(0),
-        }
+        Order::new(
+            OrderId::default(),
+            number.to_owned(),
+            "main".into(),
+            "label".into(),
+            Timestamp(0),
+        )
     }
 
     pub fn state(&self, number: &str) -> State {
